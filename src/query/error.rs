@@ -81,7 +81,12 @@ pub enum Problem {
 impl Error {
     /// An error about the part `span` of `text`.
     pub(crate) fn new(text: &str, span: Span, problem: Problem) -> Error {
-        Error(Box::new(Inner { problem, span, at: position(text, span.from), nearest: None, hint: None }))
+        Error::placed(position(text, span.from), span, problem)
+    }
+
+    /// The same for those who know the position in characters.
+    pub(crate) fn placed(at: usize, span: Span, problem: Problem) -> Error {
+        Error(Box::new(Inner { problem, span, at, nearest: None, hint: None }))
     }
 
     /// Names the nearest known word.

@@ -46,7 +46,7 @@ pub enum Kind {
 
 /// The tokens of a text in order; the last one is [`Kind::End`].
 pub fn lex(text: &str) -> Vec<Token> {
-    let mut lexer = Lexer { text, at: 0 };
+    let mut lexer = Lexer { text, at: 0, counted: (0, 0) };
     let mut tokens = Vec::new();
     loop {
         let token = lexer.token();
@@ -61,6 +61,8 @@ pub fn lex(text: &str) -> Vec<Token> {
 struct Lexer<'a> {
     text: &'a str,
     at: usize,
+    /// Bytes and the characters in them, so that a text full of errors is counted once.
+    counted: (usize, usize),
 }
 
 fn starts_word(c: char) -> bool {
@@ -130,8 +132,11 @@ impl<'a> Lexer<'a> {
         kind
     }
 
-    fn wrong(&self, from: usize, problem: Problem) -> Error {
-        Error::new(self.text, Span { from, to: self.at }, problem)
+    fn wrong(&mut self, from: usize, problem: Problem) -> Error {
+        let (byte, characters) = self.counted;
+        let characters = characters + self.text.get(byte..from).unwrap_or_default().chars().count();
+        self.counted = (from.max(byte), characters);
+        Error::placed(characters + 1, Span { from, to: self.at }, problem)
     }
 
     fn operator(&mut self) -> Kind {
@@ -166,7 +171,7 @@ impl<'a> Lexer<'a> {
         Kind::Wrong(self.unknown(from, "an operator"))
     }
 
-    fn unknown(&self, from: usize, expected: &str) -> Error {
+    fn unknown(&mut self, from: usize, expected: &str) -> Error {
         let found = quote(self.text.get(from..self.at).unwrap_or_default());
         self.wrong(from, Problem::Found { found, place: String::new(), expected: expected.into() })
     }
@@ -174,7 +179,22 @@ impl<'a> Lexer<'a> {
     fn unreplaced(&mut self, variable: &str) -> Kind {
         let from = self.at;
         self.at += variable.len();
-        Kind::Wrong(unreplaced(self.text, Span { from, to: self.at }, variable))
+        Kind::Wrong(self.never_replaced(from, variable))
+    }
+
+    fn never_replaced(&mut self, from: usize, variable: &str) -> Error {
+        let name = variable.trim_matches(['$', '{', '}', '[', ']']);
+        let name = name.split(':').next().unwrap_or_default();
+        let problem = Problem::Unreplaced { variable: glance(variable) };
+        // Grafana's own, such as `$__interval`, cannot be added to a dashboard.
+        let way_out = match name.strip_prefix("__") {
+            Some(_) => "write a value in its place, Grafana fills it in panels only".to_owned(),
+            None => format!(
+                "add the variable `{}` to the dashboard or write a value in its place, alert rules have no variables",
+                glance(name)
+            ),
+        };
+        self.wrong(from, problem).hint(way_out)
     }
 
     /// A character no token begins with.
@@ -238,7 +258,7 @@ impl<'a> Lexer<'a> {
             return Kind::Wrong(self.wrong(from, problem).hint("a quote inside a text is written twice"));
         };
         if variable(&text).is_some_and(|variable| variable.starts_with('$') && variable.len() == text.len()) {
-            return Kind::Wrong(unreplaced(self.text, Span { from, to: self.at }, &text));
+            return Kind::Wrong(self.never_replaced(from, &text));
         }
         Kind::Text(text)
     }
@@ -275,7 +295,7 @@ impl<'a> Lexer<'a> {
                     return Kind::Wrong(self.behind(start, EXPECTED));
                 }
                 if variable(&key).is_some_and(|variable| variable.starts_with('$') && variable.len() == key.len()) {
-                    return Kind::Wrong(unreplaced(self.text, Span { from, to: self.at }, &key));
+                    return Kind::Wrong(self.never_replaced(from, &key));
                 }
                 Kind::Key(key)
             }
@@ -295,7 +315,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn behind(&self, from: usize, expected: &str) -> Error {
+    fn behind(&mut self, from: usize, expected: &str) -> Error {
         let found = match self.text.get(from..self.at).unwrap_or_default() {
             "" if self.at == self.text.len() => "the end".to_owned(),
             "" => match self.peek() {
@@ -345,7 +365,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A number with something behind it that makes no duration.
-    fn odd_duration(&self, from: usize, number: &str, unit: &str) -> Error {
+    fn odd_duration(&mut self, from: usize, number: &str, unit: &str) -> Error {
         let known = Unit::of(unit).is_some();
         let error = self.unknown(from, "a duration such as `250ms`, `30s`, `5m`, `1h`, `1d`, `1w`, `1M` or `1q`");
         if !known {
@@ -437,10 +457,9 @@ fn variable(text: &str) -> Option<&str> {
     let bracketed = |open: &str, close: &str| {
         let inside = text.strip_prefix(open)?;
         inside.starts_with(starts_word).then_some(())?;
-        let length = inside.find(close)?;
-        let name = inside.get(..length)?;
-        let plain = name.chars().all(|c| in_word(c) || ":.-".contains(c));
-        plain.then(|| text.get(..open.len() + length + close.len())).flatten()
+        let length = inside.find(|c| !in_word(c) && !":.-".contains(c))?;
+        inside.get(length..)?.starts_with(close).then_some(())?;
+        text.get(..open.len() + length + close.len())
     };
     if let Some(found) = bracketed("${", "}").or_else(|| bracketed("[[", "]]")) {
         return Some(found);
@@ -449,14 +468,4 @@ fn variable(text: &str) -> Option<&str> {
     name.starts_with(starts_word).then_some(())?;
     let length = name.find(|c| !in_word(c)).unwrap_or(name.len());
     text.get(..1 + length)
-}
-
-fn unreplaced(text: &str, span: Span, variable: &str) -> Error {
-    let name = variable.trim_matches(['$', '{', '}', '[', ']']);
-    let name = name.split(':').next().unwrap_or_default();
-    let variable = glance(variable);
-    Error::new(text, span, Problem::Unreplaced { variable }).hint(format!(
-        "add the variable `{}` to the dashboard or write a value in its place, alert rules have no variables",
-        glance(name)
-    ))
 }

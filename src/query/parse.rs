@@ -330,10 +330,13 @@ impl<'a> Parser<'a> {
 
     /// Adds the way out for words that other query languages have there.
     fn misplaced(&self, error: Error) -> Error {
-        match (self.tokens.get(self.at.wrapping_sub(1)).map(|token| &token.kind), self.word().as_deref()) {
+        let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
+        let select = matches!(self.tokens.first(), Some(Token { kind: Kind::Word(word), .. }) if word.eq_ignore_ascii_case("select"));
+        match (before.map(|token| &token.kind), self.word().as_deref()) {
+            _ if select => error.hint("a panel query is no SQL, its range is the panel's"),
             (_, Some("group")) => error.near(Some("by")),
             (_, Some("having" | "filter")) => error.near(Some("where")),
-            (_, Some("from" | "select")) => error.hint("a panel query is no SQL, its range is the panel's"),
+            (_, Some("from")) => error.hint("a panel query is no SQL, its range is the panel's"),
             (_, Some("limit")) => error.near(Some("top")),
             (_, Some("sort")) => error.near(Some("order by")),
             (_, Some("order")) => error.near(Some("top")).hint("the first measure orders the groups"),
@@ -409,13 +412,12 @@ impl<'a> Parser<'a> {
             return Ok(());
         }
         let near = match item.measure.as_str() {
-            "mean" => Some("avg"),
+            "average" | "mean" => Some("avg"),
             "median" => Some("p50"),
             "total" => Some("sum"),
-            "select" => None,
             other => nearest(other, AGGREGATES.into_iter()),
         };
-        if item.measure == "select" || near.is_none() {
+        if near.is_none() {
             return Ok(());
         }
         let place = format!(" before `{}`", glance(&word));
@@ -504,6 +506,13 @@ impl<'a> Parser<'a> {
                 let error = self.unexpected(place, expected);
                 let name = is_name(&text.to_ascii_lowercase()).then(|| glance(&text.to_ascii_lowercase()));
                 return Err(error.near(name).hint("names stand without quotes"));
+            }
+            Kind::Wrong(error) => {
+                let error = error.clone();
+                let written = self.text.get(span.from..span.to).unwrap_or_default();
+                let inside = written.trim_matches(['"', '`']).to_ascii_lowercase();
+                let quoted = inside.len() < written.len() && is_name(&inside);
+                return Err(if quoted { error.near(Some(glance(&inside))) } else { error });
             }
             _ => return Err(self.unexpected(place, expected)),
         };

@@ -13,7 +13,6 @@ use super::lex;
 /// If no text says it: a name that is none, an empty list, a limit of zero. The span is a part of the text that the
 /// panel query would have been.
 pub fn format(query: &PanelQuery) -> Result<String, Error> {
-    let text = query.to_string();
     let mut flat = query.clone();
     let filter = match &mut flat {
         PanelQuery::Measures(measures) => &mut measures.filter,
@@ -21,6 +20,7 @@ pub fn format(query: &PanelQuery) -> Result<String, Error> {
         PanelQuery::Values(values) => &mut values.filter,
     };
     *filter = filter.take().map(Condition::flat);
+    let text = flat.to_string();
     if super::parse(&text)? == flat {
         return Ok(text);
     }

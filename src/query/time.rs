@@ -247,3 +247,185 @@ impl Duration {
         at(local, tz, Some(offset))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+    use super::Rounding::{Down, Up};
+    use super::*;
+
+    fn utc(text: &str) -> DateTime<Utc> {
+        DateTime::parse_from_rfc3339(text).expect(text).with_timezone(&Utc)
+    }
+
+    /// A Wednesday.
+    const NOW: &str = "2026-03-04T15:30:45.678Z";
+
+    #[test]
+    fn instants() {
+        let berlin = chrono_tz::Europe::Berlin;
+        let kolkata = chrono_tz::Asia::Kolkata;
+        let cases = [
+            ("now", Tz::UTC, Down, NOW),
+            (" NOW ", Tz::UTC, Down, NOW),
+            ("now-24h", Tz::UTC, Down, "2026-03-03T15:30:45.678Z"),
+            ("now+5m", Tz::UTC, Down, "2026-03-04T15:35:45.678Z"),
+            ("now-h", Tz::UTC, Down, "2026-03-04T14:30:45.678Z"),
+            ("now-1M", Tz::UTC, Down, "2026-02-04T15:30:45.678Z"),
+            ("now-1Q", Tz::UTC, Down, "2025-12-04T15:30:45.678Z"),
+            ("now-1q", Tz::UTC, Down, "2025-12-04T15:30:45.678Z"),
+            ("now-1y", Tz::UTC, Down, "2025-03-04T15:30:45.678Z"),
+            ("now-1d/d+8h", Tz::UTC, Down, "2026-03-03T08:00:00Z"),
+            ("now/s", Tz::UTC, Down, "2026-03-04T15:30:45Z"),
+            ("now/m", Tz::UTC, Up, "2026-03-04T15:31:00Z"),
+            ("now/h", Tz::UTC, Down, "2026-03-04T15:00:00Z"),
+            ("now/h", kolkata, Down, "2026-03-04T15:30:00Z"),
+            ("now/d", Tz::UTC, Down, "2026-03-04T00:00:00Z"),
+            ("now/d", Tz::UTC, Up, "2026-03-05T00:00:00Z"),
+            ("now/d", berlin, Down, "2026-03-03T23:00:00Z"),
+            ("now-7d/d", Tz::UTC, Down, "2026-02-25T00:00:00Z"),
+            ("now/w", Tz::UTC, Down, "2026-03-02T00:00:00Z"),
+            ("now/w", Tz::UTC, Up, "2026-03-09T00:00:00Z"),
+            ("now/M", Tz::UTC, Down, "2026-03-01T00:00:00Z"),
+            ("now/M", berlin, Up, "2026-03-31T22:00:00Z"),
+            ("now/Q", Tz::UTC, Down, "2026-01-01T00:00:00Z"),
+            ("now/Q", Tz::UTC, Up, "2026-04-01T00:00:00Z"),
+            ("now/y", Tz::UTC, Down, "2026-01-01T00:00:00Z"),
+            ("now/y", Tz::UTC, Up, "2027-01-01T00:00:00Z"),
+            ("2026-03-01T08:00:00Z", berlin, Up, "2026-03-01T08:00:00Z"),
+            ("2026-03-01T08:00:00.5+02:00", berlin, Up, "2026-03-01T06:00:00.5Z"),
+            ("1772323200000", berlin, Up, "2026-03-01T00:00:00Z"),
+            ("-1000", Tz::UTC, Up, "1969-12-31T23:59:59Z"),
+            ("0", Tz::UTC, Up, "1970-01-01T00:00:00Z"),
+        ];
+        for (text, tz, end, expected) in cases {
+            let found = instant(text, utc(NOW), tz, end).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+            assert_eq!(found, utc(expected), "{text:?} in {tz}, rounded {end:?}");
+        }
+    }
+
+    #[test]
+    fn no_instants() {
+        const TIME: &str = "a time such as `2026-03-01T08:00:00Z`, `now-24h` or milliseconds since 1970";
+        const UNIT: &str = "one of the units `s`, `m`, `h`, `d`, `w`, `M`, `Q` and `y`";
+        let cases = [
+            ("", 0, 0, format!("found the end, expected {TIME} at 1")),
+            ("yesterday", 0, 9, format!("found `yesterday`, expected {TIME} at 1")),
+            ("nwo", 0, 3, format!("found `nwo`, expected {TIME} at 1; the nearest is `now`")),
+            (
+                "2026-03-01",
+                0,
+                10,
+                format!("found `2026-03-01`, expected {TIME} at 1; the nearest is `2026-03-01T00:00:00Z`"),
+            ),
+            (
+                "2026-03-01 08:30",
+                0,
+                16,
+                format!("found `2026-03-01 08:30`, expected {TIME} at 1; the nearest is `2026-03-01T08:30:00Z`"),
+            ),
+            ("2026-02-30T00:00:00Z", 0, 20, format!("found `2026-02-30T00:00:00Z`, expected {TIME} at 1")),
+            ("now-", 3, 4, format!("found `-` after `now`, expected {UNIT} at 4")),
+            ("now-24", 3, 6, format!("found `-24` after `now`, expected {UNIT} at 4")),
+            ("now-7days", 3, 9, format!("found `-7days` after `now`, expected {UNIT} at 4; the nearest is `d`")),
+            ("now-1H", 3, 6, format!("found `-1H` after `now`, expected {UNIT} at 4; the nearest is `h`")),
+            ("now-1year", 3, 9, format!("found `-1year` after `now`, expected {UNIT} at 4; the nearest is `y`")),
+            (
+                "now/1d",
+                3,
+                6,
+                "found `/1d` after `now`, expected a unit alone after `/` at 4; the nearest is `/d`".into(),
+            ),
+            (" now -1h", 4, 8, "found ` -1h` after `now`, expected `-`, `+`, `/` or the end at 5".into()),
+            (
+                "now-99999999999d",
+                3,
+                16,
+                "found `-99999999999d` after `now`, expected a number of at most 4294967295 at 4".into(),
+            ),
+            (
+                "now-4000000000d",
+                0,
+                15,
+                "found `now-4000000000d`, expected a time in the years 1678 to 2261 at 1".into(),
+            ),
+            ("now-900y", 0, 8, "found `now-900y`, expected a time in the years 1678 to 2261 at 1".into()),
+            ("9223372036854775807", 0, 19, {
+                "found `9223372036854775807`, expected a time in the years 1678 to 2261 at 1".into()
+            }),
+        ];
+        for (text, from, to, expected) in cases {
+            let error = instant(text, utc(NOW), Tz::UTC, Down).expect_err(text);
+            assert_eq!(error.to_string(), expected, "the message about {text:?}");
+            assert_eq!((error.span().from, error.span().to), (from, to), "the place in {text:?}");
+        }
+    }
+
+    #[test]
+    fn lengths() {
+        let cases = [
+            ("250ms", Some(0.25)),
+            ("30s", Some(30.0)),
+            ("5m", Some(300.0)),
+            ("1h", Some(3600.0)),
+            ("1d", Some(86_400.0)),
+            ("2w", Some(1_209_600.0)),
+            ("4294967295w", Some(4_294_967_295.0 * 604_800.0)),
+            ("1M", None),
+            ("1q", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(text.parse::<Duration>().expect(text).seconds(), expected, "the seconds of {text}");
+        }
+    }
+
+    #[test]
+    fn calendar() {
+        let berlin = chrono_tz::Europe::Berlin;
+        // Clocks there went forward on 2026-03-29 and back on 2025-10-26.
+        let cases = [
+            ("1d", Tz::UTC, "2026-03-29T12:00:00Z", Some("2026-03-28T12:00:00Z")),
+            ("1d", berlin, "2026-03-29T12:00:00Z", Some("2026-03-28T13:00:00Z")),
+            ("24h", berlin, "2026-03-29T12:00:00Z", Some("2026-03-28T12:00:00Z")),
+            ("1w", berlin, "2026-04-01T10:00:00Z", Some("2026-03-25T11:00:00Z")),
+            // 02:30 is skipped on the day before: 03:30 stands for it.
+            ("1d", berlin, "2026-03-30T00:30:00Z", Some("2026-03-29T01:30:00Z")),
+            // 02:30 comes twice on the day before: the one with the same offset.
+            ("1d", berlin, "2025-10-27T01:30:00Z", Some("2025-10-26T01:30:00Z")),
+            ("0d", berlin, "2025-10-26T00:30:00Z", Some("2025-10-26T00:30:00Z")),
+            ("0d", berlin, "2025-10-26T01:30:00Z", Some("2025-10-26T01:30:00Z")),
+            ("1M", Tz::UTC, "2026-03-31T00:00:00Z", Some("2026-02-28T00:00:00Z")),
+            ("1M", berlin, "2026-04-15T10:00:00Z", Some("2026-03-15T11:00:00Z")),
+            ("1q", Tz::UTC, "2026-01-31T00:00:00Z", Some("2025-10-31T00:00:00Z")),
+            ("500ms", Tz::UTC, "2026-01-31T00:00:00Z", Some("2026-01-30T23:59:59.5Z")),
+            ("4294967295w", Tz::UTC, "2026-01-31T00:00:00Z", None),
+            ("4294967295q", Tz::UTC, "2026-01-31T00:00:00Z", None),
+            ("4294967295h", Tz::UTC, "2026-01-31T00:00:00Z", None),
+        ];
+        for (text, tz, end, expected) in cases {
+            let found = text.parse::<Duration>().expect(text).before(utc(end), tz);
+            let found = found.filter(|found| found.year() > 0);
+            assert_eq!(found, expected.map(utc), "{text} before {end} in {tz}");
+        }
+        // A day that began at one o'clock, and one that was left out.
+        let paulo = instant("now/d", utc("2018-11-04T12:00:00Z"), chrono_tz::America::Sao_Paulo, Down);
+        assert_eq!(paulo, Ok(utc("2018-11-04T03:00:00Z")), "the first instant of that day");
+        let apia = Duration { count: 1, unit: Unit::Day }.before(utc("2011-12-30T22:00:00Z"), chrono_tz::Pacific::Apia);
+        assert_eq!(apia, Some(utc("2011-12-30T22:00:00Z")), "the clocks never showed that day");
+    }
+
+    #[test]
+    fn extremes_end_in_none() {
+        for unit in Unit::ALL {
+            for count in [0, 1, u32::MAX] {
+                for at in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC, utc(NOW)] {
+                    for tz in [Tz::UTC, chrono_tz::Pacific::Apia] {
+                        let duration = Duration { count, unit };
+                        let _ = (duration.before(at, tz), duration.after(at, tz));
+                    }
+                }
+            }
+        }
+    }
+}
