@@ -1,0 +1,535 @@
+//! What a statement is, whatever its literals: its kind, its fingerprint and its normal form.
+
+use serde::{Deserialize, Serialize};
+use twox_hash::XxHash3_64;
+
+use super::lexer::{Kind, Lexer, Token};
+
+/// What a statement does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Statement {
+    /// Reads rows.
+    Select,
+    /// Adds rows.
+    Insert,
+    /// Changes rows.
+    Update,
+    /// Takes rows away.
+    Delete,
+    /// Does the last three at once.
+    Merge,
+    /// Loads files.
+    Copy,
+    /// Writes files.
+    Unload,
+    /// `create table … as` and `select … into`.
+    Ctas,
+    /// Creates, changes or drops what holds rows.
+    Ddl,
+    /// Serves the session or the store: `set`, `commit`, `fetch`, `vacuum`, `explain`, `grant`, …
+    Utility,
+    /// Anything else.
+    Other,
+}
+
+impl Statement {
+    /// All kinds, in the order of their names in the documentation.
+    pub const ALL: [Statement; 11] = [
+        Statement::Select,
+        Statement::Insert,
+        Statement::Update,
+        Statement::Delete,
+        Statement::Merge,
+        Statement::Copy,
+        Statement::Unload,
+        Statement::Ctas,
+        Statement::Ddl,
+        Statement::Utility,
+        Statement::Other,
+    ];
+
+    /// The name in panel queries and in the history.
+    pub fn name(self) -> &'static str {
+        match self {
+            Statement::Select => "select",
+            Statement::Insert => "insert",
+            Statement::Update => "update",
+            Statement::Delete => "delete",
+            Statement::Merge => "merge",
+            Statement::Copy => "copy",
+            Statement::Unload => "unload",
+            Statement::Ctas => "ctas",
+            Statement::Ddl => "ddl",
+            Statement::Utility => "utility",
+            Statement::Other => "other",
+        }
+    }
+}
+
+/// First words that decide the kind alone.
+const FIRST: &[(&str, Statement)] = &[
+    ("table", Statement::Select),
+    ("values", Statement::Select),
+    ("insert", Statement::Insert),
+    ("replace", Statement::Insert),
+    ("upsert", Statement::Insert),
+    ("update", Statement::Update),
+    ("delete", Statement::Delete),
+    ("merge", Statement::Merge),
+    ("copy", Statement::Copy),
+    ("load", Statement::Copy),
+    ("unload", Statement::Unload),
+    ("export", Statement::Unload),
+    ("alter", Statement::Ddl),
+    ("drop", Statement::Ddl),
+    ("truncate", Statement::Ddl),
+    ("rename", Statement::Ddl),
+    ("comment", Statement::Ddl),
+    ("undrop", Statement::Ddl),
+    ("set", Statement::Utility),
+    ("unset", Statement::Utility),
+    ("reset", Statement::Utility),
+    ("begin", Statement::Utility),
+    ("start", Statement::Utility),
+    ("commit", Statement::Utility),
+    ("end", Statement::Utility),
+    ("rollback", Statement::Utility),
+    ("abort", Statement::Utility),
+    ("savepoint", Statement::Utility),
+    ("release", Statement::Utility),
+    ("declare", Statement::Utility),
+    ("open", Statement::Utility),
+    ("fetch", Statement::Utility),
+    ("move", Statement::Utility),
+    ("close", Statement::Utility),
+    ("prepare", Statement::Utility),
+    ("deallocate", Statement::Utility),
+    ("explain", Statement::Utility),
+    ("describe", Statement::Utility),
+    ("desc", Statement::Utility),
+    ("show", Statement::Utility),
+    ("list", Statement::Utility),
+    ("use", Statement::Utility),
+    ("vacuum", Statement::Utility),
+    ("analyze", Statement::Utility),
+    ("analyse", Statement::Utility),
+    ("optimize", Statement::Utility),
+    ("msck", Statement::Utility),
+    ("cluster", Statement::Utility),
+    ("checkpoint", Statement::Utility),
+    ("lock", Statement::Utility),
+    ("grant", Statement::Utility),
+    ("revoke", Statement::Utility),
+    ("cancel", Statement::Utility),
+    ("kill", Statement::Utility),
+    ("discard", Statement::Utility),
+    ("listen", Statement::Utility),
+    ("notify", Statement::Utility),
+    ("unlisten", Statement::Utility),
+];
+
+/// Where the reading of one statement stands.
+#[derive(Clone, Copy)]
+enum State {
+    /// Before its first word.
+    First,
+    /// In the common table expressions after `with`.
+    With,
+    /// After `select`: `into` before `from` makes a table.
+    Select,
+    /// After `create`, before the thing that is created.
+    Create,
+    /// After `create table`: `as` makes it a ctas.
+    Table,
+    /// Decided.
+    Done(Statement),
+}
+
+/// The kind of a text's statement: of several, the first that is no utility.
+///
+/// Comments are passed over, `with …` is looked through, `explain` is a utility whatever it explains. A text without a
+/// statement is `other`.
+pub fn statement(text: &str) -> Statement {
+    let mut lexer = Lexer::new(text, false);
+    let mut state = State::First;
+    let mut depth = 0_usize;
+    let mut found = None;
+    while let Some(token) = lexer.token() {
+        let word = slice(text, token);
+        match (token.kind, word) {
+            (Kind::Mark, ";") => {
+                match end(state) {
+                    Some(Statement::Utility) => found = Some(Statement::Utility),
+                    Some(kind) => return kind,
+                    None => {}
+                }
+                state = State::First;
+                depth = 0;
+            }
+            (Kind::Mark, "(") => depth += 1,
+            (Kind::Mark, ")") => depth = depth.saturating_sub(1),
+            (Kind::Comment, _) => {}
+            // A leading parenthesis is no depth: `(select …) union (select …)`.
+            _ if matches!(state, State::First) => {
+                depth = 0;
+                state = first(if token.kind == Kind::Word { word } else { "" });
+            }
+            (Kind::Word, _) if depth == 0 => state = next(state, word),
+            _ => {}
+        }
+        if let State::Done(kind) = state
+            && kind != Statement::Utility
+        {
+            return kind;
+        }
+    }
+    end(state).or(found).unwrap_or(Statement::Other)
+}
+
+/// Whether a text holds more than comments.
+pub(super) fn leads(text: &str) -> bool {
+    let mut lexer = Lexer::new(text, false);
+    std::iter::from_fn(|| lexer.token()).any(|token| token.kind != Kind::Comment)
+}
+
+fn is(word: &str, name: &str) -> bool {
+    word.eq_ignore_ascii_case(name)
+}
+
+fn first(word: &str) -> State {
+    match word {
+        _ if is(word, "select") => State::Select,
+        _ if is(word, "with") => State::With,
+        _ if is(word, "create") => State::Create,
+        _ => {
+            let kind = FIRST.iter().find(|(name, _)| is(word, name));
+            State::Done(kind.map_or(Statement::Other, |(_, kind)| *kind))
+        }
+    }
+}
+
+fn next(state: State, word: &str) -> State {
+    match state {
+        State::With => match word {
+            _ if is(word, "select") => State::Select,
+            _ if ["insert", "update", "delete", "merge", "table", "values"].iter().any(|name| is(word, name)) => {
+                first(word)
+            }
+            _ => State::With,
+        },
+        State::Select if is(word, "into") => State::Done(Statement::Ctas),
+        State::Select if is(word, "from") => State::Done(Statement::Select),
+        State::Create if is(word, "table") => State::Table,
+        // Everything else that can be created; a view's `as` makes no rows.
+        State::Create
+            if ["view", "function", "procedure", "schema", "database", "model", "user", "group", "role", "index"]
+                .iter()
+                .any(|name| is(word, name)) =>
+        {
+            State::Done(Statement::Ddl)
+        }
+        State::Table if is(word, "as") => State::Done(Statement::Ctas),
+        other => other,
+    }
+}
+
+/// What a statement is that ends in this state; none if there was none.
+fn end(state: State) -> Option<Statement> {
+    match state {
+        State::First => None,
+        State::With => Some(Statement::Other),
+        State::Select => Some(Statement::Select),
+        State::Create | State::Table => Some(Statement::Ddl),
+        State::Done(kind) => Some(kind),
+    }
+}
+
+fn slice(text: &str, token: Token) -> &str {
+    text.get(token.from..token.to).unwrap_or_default()
+}
+
+/// Words after which a sign belongs to the number behind it.
+const BEFORE_SIGN: &[&str] = &[
+    "select", "distinct", "all", "in", "and", "or", "not", "between", "like", "is", "then", "else", "when", "case",
+    "on", "by", "limit", "offset", "top", "values", "return", "interval", "set", "where", "having", "as", "default",
+    "using",
+];
+
+/// Reads tokens and joins a sign to its number.
+struct Signs {
+    /// Whether an operand stands before, so that a sign is an operator.
+    operand: bool,
+}
+
+impl Signs {
+    /// Whether this sign belongs to the literal that follows at once.
+    fn joins(&self, text: &str, token: Token) -> bool {
+        let digit = text.as_bytes().get(token.to).is_some_and(|b| b.is_ascii_digit() || *b == b'.');
+        !self.operand && digit && token.kind == Kind::Mark && matches!(slice(text, token), "-" | "+")
+    }
+
+    fn pass(&mut self, text: &str, token: Token) {
+        let word = slice(text, token);
+        self.operand = match token.kind {
+            Kind::Mark => matches!(word, ")" | "]"),
+            Kind::Word => word.len() > 8 || !BEFORE_SIGN.iter().any(|name| is(word, name)),
+            Kind::Name | Kind::Literal => true,
+            Kind::Comment => self.operand,
+        };
+    }
+}
+
+/// The fingerprint of a statement: equal for texts that differ only in comments, white space, literals, the length of
+/// literal lists, a final semicolon and the case of unquoted words.
+///
+/// XXH3-64 over the tokens, each followed by one blank. [`hex`] is its written form.
+pub fn fingerprint(text: &str) -> u64 {
+    let mut out: Vec<u8> = Vec::with_capacity(text.len() + text.len() / 4);
+    let mut lexer = Lexer::new(text, false);
+    let mut signs = Signs { operand: false };
+    while let Some(token) = lexer.token() {
+        if token.kind == Kind::Comment || signs.joins(text, token) {
+            continue;
+        }
+        signs.pass(text, token);
+        let bytes = slice(text, token).as_bytes();
+        match token.kind {
+            Kind::Literal => out.push(b'?'),
+            Kind::Word => {
+                let from = out.len();
+                out.extend_from_slice(bytes);
+                if let Some(word) = out.get_mut(from..) {
+                    word.make_ascii_lowercase();
+                }
+            }
+            Kind::Mark if bytes == b")" => {
+                fold(&mut out);
+                out.push(b')');
+            }
+            _ => out.extend_from_slice(bytes),
+        }
+        out.push(b' ');
+    }
+    while out.ends_with(b"; ") {
+        out.truncate(out.len() - 2);
+    }
+    XxHash3_64::oneshot(&out)
+}
+
+/// The written form of a fingerprint: 16 hexadecimal digits.
+pub fn hex(fingerprint: u64) -> String {
+    format!("{fingerprint:016x}")
+}
+
+/// Makes `( ? , ? , ? ` at the end `( ? `, and then `( ? ) , ( ? ` as well.
+fn fold(out: &mut Vec<u8>) {
+    let mut rest = out.as_slice();
+    let mut open = None;
+    while let Some(before) = rest.strip_suffix(b"? ") {
+        if before.ends_with(b"( ") {
+            open = Some(before.len());
+            break;
+        }
+        let Some(before) = before.strip_suffix(b", ") else { break };
+        rest = before;
+    }
+    let Some(open) = open else { return };
+    out.truncate(open + 2);
+    if out.ends_with(b"( ? ) , ( ? ") {
+        out.truncate(out.len() - b") , ( ? ".len());
+    }
+}
+
+/// The statement with literals as `?` and without comments, readable: case and line order stay, white space is one
+/// blank.
+pub fn normalise(text: &str) -> String {
+    // Each token with whether white space stood before it.
+    let mut items: Vec<(bool, &str)> = Vec::new();
+    let mut lexer = Lexer::new(text, false);
+    let mut signs = Signs { operand: false };
+    let mut end = 0;
+    let mut gap = false;
+    let mut signed = false;
+    while let Some(token) = lexer.token() {
+        gap |= !signed && token.from > end;
+        end = token.to;
+        signed = false;
+        if token.kind == Kind::Comment {
+            gap = true;
+            continue;
+        }
+        if signs.joins(text, token) {
+            signed = true;
+            continue;
+        }
+        signs.pass(text, token);
+        let word = match token.kind {
+            Kind::Literal => "?",
+            _ => slice(text, token),
+        };
+        if word == ")" {
+            fold_items(&mut items);
+        }
+        items.push((gap && !items.is_empty(), word));
+        gap = false;
+    }
+    let mut out = String::with_capacity(text.len());
+    for (gap, word) in items {
+        if gap {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    out
+}
+
+/// What [`fold`] does, over tokens.
+fn fold_items(items: &mut Vec<(bool, &str)>) {
+    let word = |i: usize| items.get(i).map(|(_, word)| *word);
+    let Some(mut at) = items.len().checked_sub(1) else { return };
+    while word(at) == Some("?") {
+        match at.checked_sub(1).and_then(word) {
+            Some("(") => {
+                let open = at - 1;
+                let row = open >= 4 && (1..=4).map(|back| word(open - back)).eq([",", ")", "?", "("].map(Some));
+                items.truncate(if row { open - 2 } else { open + 2 });
+                return;
+            }
+            Some(",") if at >= 2 => at -= 2,
+            _ => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+    use super::*;
+
+    #[test]
+    fn a_statement_has_its_kind() {
+        for (text, expected) in KINDS {
+            assert_eq!(statement(text).name(), *expected, "the kind of {text:?}");
+        }
+        for kind in Statement::ALL {
+            assert!(KINDS.iter().any(|(_, name)| *name == kind.name()), "no case has the kind {kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_normal_form_is_readable() {
+        for (text, expected) in NORMAL {
+            assert_eq!(normalise(text), *expected, "the normal form of {text:?}");
+            assert_eq!(fingerprint(text), fingerprint(expected), "the fingerprint of {text:?} and of its normal form");
+        }
+    }
+
+    #[test]
+    fn texts_alike_have_one_fingerprint() {
+        for group in ALIKE {
+            for text in *group {
+                assert_eq!(fingerprint(text), fingerprint(group[0]), "{text:?} differs from {:?}", group[0]);
+            }
+        }
+        let mut all: Vec<u64> = ALIKE.iter().map(|group| fingerprint(group[0])).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), ALIKE.len(), "two groups share a fingerprint");
+        assert_eq!(hex(0x2a), "000000000000002a", "a fingerprint has 16 digits");
+    }
+
+    const KINDS: &[(&str, &str)] = &[
+        ("", "other"),
+        ("-- only a comment", "other"),
+        ("select 1", "select"),
+        ("SELECT * FROM t", "select"),
+        ("/* a */ -- b\n select 1", "select"),
+        ("((select 1) union (select 2))", "select"),
+        ("table t", "select"),
+        ("values (1), (2)", "select"),
+        ("with a as (select 1), b as (delete from t) select * from a", "select"),
+        ("with recursive a(n) as (select 1) insert into t select * from a", "insert"),
+        ("with a as (select 1) update t set b = 1", "update"),
+        ("with a as (select 1) delete from t", "delete"),
+        ("with a as (select 1 into b) merge into t using a on x when matched then delete", "merge"),
+        ("with a as (select 1) select * into t from a", "ctas"),
+        ("insert into t values (1)", "insert"),
+        ("replace into t values (1)", "insert"),
+        ("update t set a = 1", "update"),
+        ("delete from t", "delete"),
+        ("merge into t using s on true", "merge"),
+        ("copy t from 's3://bucket/key' iam_role default", "copy"),
+        ("unload ('select 1') to 's3://bucket/key'", "unload"),
+        ("create table t as select 1", "ctas"),
+        ("create temp table \"t__dbt_tmp\" distkey(a) sortkey(b) as ( with x as (select 1) select * from x )", "ctas"),
+        ("create or replace table t with (format = 'parquet') as with x as (select 1) select 1", "ctas"),
+        ("create table if not exists t (a int, b text default 'as')", "ddl"),
+        ("create table t (like s)", "ddl"),
+        ("create view v as select 1", "ddl"),
+        ("create materialized view v as select 1", "ddl"),
+        ("create function f() returns int as $$ select 1 $$ language sql", "ddl"),
+        ("create external schema s from data catalog", "ddl"),
+        ("select a into t from b", "ctas"),
+        ("select a, b from (select 1 into c) x", "select"),
+        ("alter table t append from s", "ddl"),
+        ("drop table t", "ddl"),
+        ("truncate t", "ddl"),
+        ("explain select 1", "utility"),
+        ("explain analyze delete from t", "utility"),
+        ("set query_group to 'a'", "utility"),
+        ("set query_group to 'a'; select 1", "select"),
+        ("begin; merge into t using s on a = b when matched then delete; commit;", "merge"),
+        ("begin; commit;", "utility"),
+        (";;", "other"),
+        ("fetch 100 from c", "utility"),
+        ("declare c cursor for select 1", "utility"),
+        ("close c", "utility"),
+        ("show tables", "utility"),
+        ("vacuum full t", "utility"),
+        ("analyze t", "utility"),
+        ("grant select on t to u", "utility"),
+        ("call p(1)", "other"),
+        ("refresh materialized view v", "other"),
+        ("'nonsense'", "other"),
+    ];
+
+    const NORMAL: &[(&str, &str)] = &[
+        ("select  a,b /* c */ from t -- d", "select a,b from t"),
+        ("select 'it''s', 1.5e-3, 0xFF, E'a\\'b', $$x$$ from \"T\"", "select ?, ?, ?, ?, ? from \"T\""),
+        ("where a in (1, 2,3) and b in ('x')", "where a in (?) and b in (?)"),
+        ("insert into t values (1, 'a'), (2, 'b'),(3,null)", "insert into t values (?),(?,null)"),
+        ("f(a, 1, 2)", "f(a, ?, ?)"),
+        ("a = -1 and b - 1 > -.5", "a = ? and b - ? > ?"),
+        ("t1.c2 = $1 and x = ?", "t1.c2 = ? and x = ?"),
+        ("select 1;", "select ?;"),
+        ("Select\n\n*\n\tFrom T", "Select * From T"),
+        ("select date '2026-01-01', interval '1' day", "select date ?, interval ? day"),
+        ("select a/* x */b", "select a b"),
+        ("select * from #tmp where a #> '{x}' = 2", "select * from #tmp where a #> ? = ?"),
+    ];
+
+    const ALIKE: &[&[&str]] = &[
+        &[
+            "select a from t where b = 1",
+            "SELECT a FROM t WHERE b = 22 ;",
+            "/* {\"app\":\"dbt\"} */\nselect a\nfrom t\nwhere b='x'",
+            "select a from t where b=-7 -- c",
+            "select a\\nfrom t\\nwhere b = 1",
+            "select a from t where b = U&'\\0061'",
+        ],
+        &[
+            "select a from t where b in (1)",
+            "select a from t where b in (1, 2, 3)",
+            "select a from t where b in (-1,'x')",
+        ],
+        &["select \"A\" from t where b = 1"],
+        &["select \"a\" from t where b = 1"],
+        &["select a from t where b = c"],
+        &["select a - 1 from t", "select a -1 from t", "select a-1 from t"],
+        &["insert into t values (1,2)", "insert into t values (1,2), (3,4), (5,6)"],
+        &["select f(1, a)"],
+        &["select f(1, 2, a)"],
+        &[""],
+    ];
+}
