@@ -474,4 +474,27 @@ mod tests {
             let _ = check(&pattern);
         }
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..proptest::prelude::ProptestConfig::with_cases(4096)
+        })]
+
+        #[test]
+        fn what_passes_can_be_compiled(pattern in "[a-cé0-9.|*+?^$&~ ,<>:(){}\\[\\]\\\\-]{0,12}") {
+            if check(&pattern).is_ok() {
+                let compiled = regex::Regex::new(&pattern);
+                proptest::prop_assert!(compiled.is_ok(), "{pattern:?} passed, but: {compiled:?}");
+            }
+        }
+
+        #[test]
+        fn places_are_in_the_expression(pattern in proptest::prelude::any::<String>()) {
+            if let Err(error) = check(&pattern) {
+                let Span { from, to } = error.span();
+                proptest::prop_assert!(pattern.get(from..to).is_some(), "{error} in {pattern:?} at {from}..{to}");
+            }
+        }
+    }
 }
