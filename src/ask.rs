@@ -1,0 +1,134 @@
+//! The one way to ask: resolve → render → run → shape.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use crate::{
+    answer::{self, Answer},
+    model, query,
+    sql::{self, Dialect, Statement},
+    warehouse::{self, Warehouse},
+};
+
+/// What stands around a panel query's text.
+#[derive(Debug, Clone)]
+pub struct Range {
+    /// The start: RFC 3339, or Grafana's `now-24h`.
+    pub from: String,
+    /// The end, likewise.
+    pub to: String,
+    /// The bucket of a query that names none; none = one bucket, the range.
+    pub every: Option<query::Duration>,
+    /// The zone of calendar buckets and of rounding.
+    pub zone: Tz,
+    /// At most this many rows.
+    pub rows: u64,
+}
+
+impl Default for Range {
+    fn default() -> Range {
+        Range { from: "now-24h".into(), to: "now".into(), every: None, zone: Tz::UTC, rows: ROWS }
+    }
+}
+
+/// The rows of an answer where nothing says otherwise, which is Grafana's own limit.
+pub const ROWS: u64 = 1_000_000;
+
+/// Why a panel query was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The text is no panel query.
+    #[error(transparent)]
+    Query(#[from] query::Error),
+    /// The start or end of the range is none.
+    #[error("{end}: {cause}")]
+    Range {
+        /// Which end.
+        end: &'static str,
+        /// What is wrong with it.
+        cause: query::Error,
+    },
+    /// The panel query asks what is not there.
+    #[error("{cause}{}", at(.position))]
+    Model {
+        /// What is wrong with it.
+        cause: model::Error,
+        /// The character it is about, from 1.
+        position: Option<usize>,
+    },
+    /// This warehouse cannot answer it.
+    #[error(transparent)]
+    Sql(#[from] sql::Error),
+    /// The engine failed.
+    #[error(transparent)]
+    Warehouse(#[from] warehouse::Error),
+    /// The engine's answer is not what its statement promised.
+    #[error("the answer could not be read: {0}")]
+    Answer(#[from] arrow::error::ArrowError),
+}
+
+fn at(position: &Option<usize>) -> String {
+    position.map(|position| format!(" at {position}")).unwrap_or_default()
+}
+
+impl Error {
+    /// Whether the panel query or its range is wrong, rather than what answers it.
+    pub fn is_question(&self) -> bool {
+        matches!(self, Error::Query(_) | Error::Range { .. } | Error::Model { .. } | Error::Sql(_))
+    }
+
+    /// The part of the text that is meant, if any is.
+    pub fn span(&self) -> Option<query::Span> {
+        match self {
+            Error::Query(cause) => Some(cause.span()),
+            Error::Model { cause, .. } => cause.span(),
+            _ => None,
+        }
+    }
+}
+
+/// An answer, and what it took.
+#[derive(Debug)]
+pub struct Asked {
+    /// The answer.
+    pub answer: Answer,
+    /// The SQL that was run.
+    pub sql: String,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// The statement for a panel query, without asking anybody.
+pub fn compile(text: &str, range: &Range, now: DateTime<Utc>, dialect: &Dialect) -> Result<(model::Plan, Statement), Error> {
+    let query = query::parse(text)?;
+    let instant = |end, text: &str, rounding| {
+        query::instant(text, now, range.zone, rounding).map_err(|cause| Error::Range { end, cause })
+    };
+    let asked = model::Asked {
+        from: instant("from", &range.from, query::Rounding::Down)?,
+        to: instant("to", &range.to, query::Rounding::Up)?,
+        every: range.every,
+        zone: range.zone,
+        now,
+        rows: range.rows,
+    };
+    let plan = model::resolve(&query, &asked).map_err(|cause| {
+        let position = cause.span().and_then(|span| text.get(..span.from)).map(|before| before.chars().count() + 1);
+        Error::Model { cause, position }
+    })?;
+    let statement = sql::render(&plan, dialect)?;
+    Ok((plan, statement))
+}
+
+/// Asks a warehouse a panel query.
+pub async fn ask(text: &str, range: &Range, warehouse: &dyn Warehouse) -> Result<Asked, Error> {
+    let started = Instant::now();
+    let now = warehouse.now().unwrap_or_else(Utc::now);
+    let (plan, statement) = compile(text, range, now, warehouse.dialect())?;
+    let rows = warehouse.run(&statement).await?;
+    let mut answer = answer::shape(&plan, &statement, &rows.batches)?;
+    answer.notices.extend(rows.notices);
+    Ok(Asked { answer, sql: statement.text, elapsed: started.elapsed() })
+}

@@ -1,0 +1,435 @@
+//! Harvest → day folders: rows are signed, sorted by their end and written, each key once.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    fs::{self, File},
+    hash::{DefaultHasher, Hash, Hasher},
+    io::{self, BufWriter, Write},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+};
+
+use arrow::{
+    array::{Array, BooleanArray, StringArray, TimestampMicrosecondArray},
+    compute::filter_record_batch,
+    datatypes::SchemaRef,
+    record_batch::RecordBatch,
+};
+use chrono::NaiveDate;
+use parquet::{
+    arrow::{ArrowWriter, ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder},
+    basic::{Compression, Encoding, ZstdLevel},
+    file::properties::{EnabledStatistics, WriterProperties},
+    schema::types::ColumnPath,
+};
+
+use super::{
+    Error, History,
+    manifest::{self, Collected, Entry, Manifest},
+    record::{Harvest, Query},
+    schema::{self, Promoted, QueryRows, Table},
+};
+use crate::annotation::{Reader, Reading, Source};
+
+/// Rows of a row group: small enough to skip by time, large enough to compress.
+const GROUP_ROWS: usize = 131_072;
+
+/// Rows of a file, so that a day of a million queries is read and checked by several threads.
+const FILE_ROWS: usize = 2 * GROUP_ROWS;
+
+/// Rows that are signed and put into Arrow arrays at a time.
+const BATCH_ROWS: usize = 8_192;
+
+/// Rows whose keys decide which of them become columns.
+const SAMPLE_ROWS: usize = 16_384;
+
+/// How many raw keys become columns.
+const PROMOTED: usize = 16;
+
+/// What an append did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// Queries written, corrections included.
+    pub queries: u64,
+    /// Rows of the other tables written.
+    pub others: u64,
+    /// Queries that were there already and have been replaced.
+    pub corrected: u64,
+    /// Bytes written.
+    pub bytes: u64,
+}
+
+impl History {
+    /// Adds what a look at a warehouse brought home.
+    ///
+    /// A query that is there already, by (warehouse, transaction, query id, start), is replaced. The days are changed
+    /// one after the other, each at once: a reader sees a day before or after, never half of it.
+    pub fn append(&self, harvest: &Harvest, collected: &[Collected], reader: &Reader) -> Result<Appended, Error> {
+        let _lock = self.lock()?;
+        let mut days: BTreeMap<NaiveDate, Day<'_>> = BTreeMap::new();
+        for query in &harvest.queries {
+            if let Some(ended) = query.ended_at {
+                days.entry(ended.date_naive()).or_default().queries.push(query);
+            }
+        }
+        for touch in &harvest.touches {
+            days.entry(touch.ended_at.date_naive()).or_default().touches.push(touch);
+        }
+        for table in &harvest.tables {
+            days.entry(table.at.date_naive()).or_default().tables.push(table);
+        }
+        for column in &harvest.columns {
+            days.entry(column.at.date_naive()).or_default().columns.push(column);
+        }
+        for interval in collected {
+            days.entry(interval.from.date_naive()).or_default().collected.push(interval);
+        }
+        let mut appended = Appended::default();
+        for (date, day) in days {
+            self.append_day(date, day, reader, &mut appended)?;
+        }
+        Ok(appended)
+    }
+
+    fn append_day(&self, date: NaiveDate, mut day: Day<'_>, reader: &Reader, appended: &mut Appended) -> Result<(), Error> {
+        let folder = self.day_folder(date);
+        fs::create_dir_all(&folder).map_err(|cause| Error::Io { path: folder.clone(), cause })?;
+        let mut manifest = Manifest::read(&folder)?;
+        let generation = manifest.generation + 1;
+        remove_unnamed(&folder, &manifest);
+
+        day.queries.sort_by_key(|query| (query.ended_at, query.started_at));
+        day.touches.sort_by_key(|touch| (touch.ended_at, touch.started_at));
+        day.tables.sort_by(|a, b| (a.at, &a.table).cmp(&(b.at, &b.table)));
+        day.columns.sort_by(|a, b| (a.at, &a.table, &a.column).cmp(&(b.at, &b.table, &b.column)));
+        appended.corrected += leave_out_known(&folder, &mut manifest, generation, &day)?;
+
+        let names = AtomicU32::new(0);
+        let target = |table| Target { folder: &folder, table, generation, names: &names };
+        let mut written = write_queries(&day.queries, reader, &target(Table::Query))?;
+        for (table, batch) in [
+            (Table::Touch, (!day.touches.is_empty()).then(|| schema::touches(&day.touches))),
+            (Table::TableState, (!day.tables.is_empty()).then(|| schema::table_states(&day.tables))),
+            (Table::ColumnState, (!day.columns.is_empty()).then(|| schema::column_states(&day.columns))),
+        ] {
+            if let Some(batch) = batch {
+                let batch = batch.map_err(|cause| Error::write(&folder, cause))?;
+                let mut file = target(table).create(batch.schema(), Vec::new())?;
+                file.write(&batch)?;
+                written.push(file.finish()?);
+            }
+        }
+        for entry in &written {
+            match entry.table {
+                Table::Query => appended.queries += entry.rows,
+                _ => appended.others += entry.rows,
+            }
+            appended.bytes += entry.bytes;
+        }
+        manifest.files.extend(written);
+        manifest.files.sort_by(|a, b| (a.table, a.min_end, &a.name).cmp(&(b.table, b.min_end, &b.name)));
+        manifest.collected.extend(day.collected.into_iter().cloned());
+        manifest.generation = generation;
+        manifest::sync_folder(&folder).map_err(|cause| Error::Io { path: folder.clone(), cause })?;
+        manifest.replace(&folder)
+    }
+}
+
+#[derive(Default)]
+struct Day<'a> {
+    queries: Vec<&'a Query>,
+    touches: Vec<&'a super::record::Touch>,
+    tables: Vec<&'a super::record::TableState>,
+    columns: Vec<&'a super::record::ColumnState>,
+    collected: Vec<&'a Collected>,
+}
+
+// What a crash left, and what an earlier generation replaced: no manifest names it, and a reader that began before has
+// had a whole generation's time.
+fn remove_unnamed(folder: &Path, manifest: &Manifest) {
+    let named: HashSet<&str> = manifest.files.iter().map(|entry| entry.name.as_str()).collect();
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if (name.ends_with(".parquet") || name.ends_with(".new")) && !named.contains(name.as_ref()) {
+            // Left behind it costs room, never an answer.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn write_queries(queries: &[&Query], reader: &Reader, target: &Target<'_>) -> Result<Vec<Entry>, Error> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let size = queries.len().div_ceil(threads).clamp(BATCH_ROWS, FILE_ROWS);
+    let mut parts: Vec<&[&Query]> = queries.chunks(size).collect();
+    let mut entries = Vec::with_capacity(parts.len());
+    // As many files at a time as there are processors, so that memory holds that many row groups.
+    while !parts.is_empty() {
+        let now: Vec<&[&Query]> = parts.drain(..threads.min(parts.len())).collect();
+        let done: Vec<Result<Entry, Error>> = thread::scope(|scope| {
+            let handles: Vec<_> = now.into_iter().map(|part| scope.spawn(move || write_part(part, reader, target))).collect();
+            handles.into_iter().map(|handle| handle.join().unwrap_or_else(|_| Err(Error::Panicked))).collect()
+        });
+        for entry in done {
+            entries.push(entry?);
+        }
+    }
+    Ok(entries)
+}
+
+fn write_part(queries: &[&Query], reader: &Reader, target: &Target<'_>) -> Result<Entry, Error> {
+    let keys = promoted(queries, reader);
+    let mut rows = QueryRows::new(&keys);
+    let mut file = target.create(rows.schema(), keys)?;
+    let failed = |cause| Error::write(target.folder, cause);
+    for query in queries {
+        rows.push(query, &read(reader, query)).map_err(failed)?;
+        if rows.len() >= BATCH_ROWS {
+            file.write(&rows.finish().map_err(failed)?)?;
+        }
+    }
+    if !rows.is_empty() {
+        file.write(&rows.finish().map_err(failed)?)?;
+    }
+    file.finish()
+}
+
+fn read<'a>(reader: &Reader, query: &'a Query) -> Reading<'a> {
+    reader.read(&Source {
+        text: &query.text,
+        truncated: query.text_truncated,
+        label: query.label.as_deref(),
+        client: query.client.as_deref(),
+        user: query.user.as_deref(),
+        queue: query.queue.as_deref(),
+    })
+}
+
+// The keys most queries have. One whose values hardly repeat, such as a job's id, is left to the map: nobody groups by
+// it, and a second copy of it is what would cost most.
+fn promoted(queries: &[&Query], reader: &Reader) -> Promoted {
+    let step = queries.len().div_ceil(SAMPLE_ROWS).max(1);
+    let mut seen: HashMap<String, (u64, HashSet<u64>)> = HashMap::new();
+    for query in queries.iter().step_by(step) {
+        for annotation in read(reader, query).annotations {
+            let (count, values) = seen.entry(annotation.key).or_default();
+            *count += 1;
+            values.insert(hash(&annotation.value));
+        }
+    }
+    let mut keys: Vec<(u64, String)> = seen
+        .into_iter()
+        .filter(|(_, (count, values))| (values.len() as u64) < 100 || values.len() as u64 * 4 < *count)
+        .map(|(key, (count, _))| (count, key))
+        .collect();
+    keys.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    keys.into_iter().take(PROMOTED).map(|(_, key)| key).collect()
+}
+
+fn hash(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+struct Target<'a> {
+    folder: &'a Path,
+    table: Table,
+    generation: u64,
+    names: &'a AtomicU32,
+}
+
+impl Target<'_> {
+    fn create(&self, schema: SchemaRef, keys: Promoted) -> Result<Writing, Error> {
+        let nth = self.names.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{}-{nth}.parquet", self.table.name(), self.generation);
+        let path = self.folder.join(&name);
+        let temporary = self.folder.join(format!("{name}.new"));
+        let file = File::create(&temporary).map_err(|cause| Error::Io { path: temporary.clone(), cause })?;
+        let summed = Summed { file: BufWriter::with_capacity(1 << 20, file), crc32c: 0, bytes: 0 };
+        let writer = ArrowWriter::try_new(summed, schema, Some(properties(self.table)?)).map_err(|cause| Error::write(&path, cause))?;
+        let entry = Entry {
+            name,
+            table: self.table,
+            schema: schema::VERSION,
+            rows: 0,
+            bytes: 0,
+            crc32c: 0,
+            min_start: i64::MAX,
+            min_end: i64::MAX,
+            max_end: i64::MIN,
+            keys,
+        };
+        Ok(Writing { writer, entry, temporary, path })
+    }
+}
+
+struct Writing {
+    writer: ArrowWriter<Summed>,
+    entry: Entry,
+    temporary: std::path::PathBuf,
+    path: std::path::PathBuf,
+}
+
+impl Writing {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        let range = |name: &str| {
+            let times = batch.column_by_name(name)?.as_any().downcast_ref::<TimestampMicrosecondArray>()?;
+            Some((arrow::compute::min(times)?, arrow::compute::max(times)?))
+        };
+        if let Some((min, max)) = range(self.entry.table.time()) {
+            self.entry.min_end = self.entry.min_end.min(min);
+            self.entry.max_end = self.entry.max_end.max(max);
+            let started = range("started_at").map_or(min, |(earliest, _)| earliest);
+            self.entry.min_start = self.entry.min_start.min(started);
+        }
+        self.entry.rows += batch.num_rows() as u64;
+        self.writer.write(batch).map_err(|cause| Error::write(&self.path, cause))
+    }
+
+    fn finish(mut self) -> Result<Entry, Error> {
+        let failed = |cause| Error::Io { path: self.path.clone(), cause };
+        let summed = self.writer.into_inner().map_err(|cause| Error::write(&self.path, cause))?;
+        self.entry.bytes = summed.bytes;
+        self.entry.crc32c = summed.crc32c;
+        let file = summed.file.into_inner().map_err(|cause| failed(cause.into_error()))?;
+        file.sync_all().map_err(failed)?;
+        fs::rename(&self.temporary, &self.path).map_err(failed)?;
+        Ok(self.entry)
+    }
+}
+
+struct Summed {
+    file: BufWriter<File>,
+    crc32c: u32,
+    bytes: u64,
+}
+
+impl Write for Summed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.crc32c = crc32c::crc32c_append(self.crc32c, bytes.get(..written).unwrap_or(bytes));
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn properties(table: Table) -> Result<WriterProperties, Error> {
+    let level = ZstdLevel::try_new(2).map_err(|cause| Error::write(Path::new(table.name()), cause))?;
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_created_by(concat!("lakeapm ", env!("CARGO_PKG_VERSION")).to_owned());
+    for field in table.fields() {
+        let path = || ColumnPath::from(field.name().as_str());
+        if matches!(field.name().as_str(), "query_id" | "text" | "trace" | "source_url") {
+            // Nearly every value is new: a dictionary would be filled, given up and paid for twice.
+            properties = properties.set_column_dictionary_enabled(path(), field.name() == "text");
+        }
+        if field.name() == "query_id" {
+            properties = properties.set_column_encoding(path(), Encoding::DELTA_BYTE_ARRAY);
+        }
+        if matches!(field.data_type(), arrow::datatypes::DataType::Timestamp(..)) {
+            properties = properties
+                .set_column_dictionary_enabled(path(), false)
+                .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
+        }
+        if *field.data_type() == arrow::datatypes::DataType::Int64 {
+            properties = properties.set_column_dictionary_enabled(path(), false);
+        }
+    }
+    Ok(properties.build())
+}
+
+// Takes the queries that are about to be written out of the files that have them, by writing those files anew.
+fn leave_out_known(folder: &Path, manifest: &mut Manifest, generation: u64, day: &Day<'_>) -> Result<u64, Error> {
+    let ends = || day.queries.iter().filter_map(|query| query.ended_at.map(|ended| ended.timestamp_micros()));
+    let (Some(first), Some(last)) = (ends().min(), ends().max()) else { return Ok(0) };
+    if manifest.files.is_empty() {
+        return Ok(0);
+    }
+    // A correction can move a query's end; its start is part of its key and stays.
+    let starts = day.queries.iter().map(|query| query.started_at.timestamp_micros()).min().unwrap_or(first);
+    let keys: HashSet<u64> = day
+        .queries
+        .iter()
+        .map(|query| {
+            hash((
+                query.warehouse.trim_end(),
+                query.transaction_id.as_deref().map(str::trim_end).unwrap_or_default(),
+                query.query_id.trim_end(),
+                query.started_at.timestamp_micros(),
+            ))
+        })
+        .collect();
+    let names = AtomicU32::new(1 << 16);
+    let mut corrected = 0;
+    for entry in &mut manifest.files {
+        if !matches!(entry.table, Table::Query | Table::Touch) || entry.max_end < starts || entry.min_start > last {
+            continue;
+        }
+        let path = folder.join(&entry.name);
+        let failed = |cause| Error::Io { path: path.clone(), cause };
+        let open = || File::open(&path).map_err(failed);
+        let known = ParquetRecordBatchReaderBuilder::try_new(open()?).map_err(|cause| Error::write(&path, cause))?;
+        let mask = ProjectionMask::columns(known.parquet_schema(), ["warehouse", "transaction_id", "query_id", "started_at"]);
+        let mut hits = Vec::new();
+        for batch in known.with_projection(mask).build().map_err(|cause| Error::write(&path, cause))? {
+            let batch = batch.map_err(|cause| Error::write(&path, cause))?;
+            hits.push(keep(&batch, &keys).ok_or_else(|| Error::Manifest { path: path.clone(), cause: "key columns are missing".into() })?);
+        }
+        let gone: usize = hits.iter().map(BooleanArray::false_count).sum();
+        if gone == 0 {
+            continue;
+        }
+        if entry.table == Table::Query {
+            corrected += gone as u64;
+        }
+        let target = Target { folder, table: entry.table, generation, names: &names };
+        let whole = ParquetRecordBatchReaderBuilder::try_new(open()?).map_err(|cause| Error::write(&path, cause))?;
+        let mut file = target.create(plain(whole.schema()), entry.keys.clone())?;
+        for (batch, keep) in whole.build().map_err(|cause| Error::write(&path, cause))?.zip(&hits) {
+            let batch = batch.and_then(|batch| filter_record_batch(&batch, keep)).map_err(|cause| Error::write(&path, cause))?;
+            if batch.num_rows() > 0 {
+                file.write(&batch)?;
+            }
+        }
+        *entry = file.finish()?;
+    }
+    manifest.files.retain(|entry| entry.rows > 0);
+    Ok(corrected)
+}
+
+fn plain(schema: &SchemaRef) -> SchemaRef {
+    Arc::new(arrow::datatypes::Schema::new(schema.fields().clone()))
+}
+
+fn keep(batch: &RecordBatch, keys: &HashSet<u64>) -> Option<BooleanArray> {
+    let text = |name: &str| batch.column_by_name(name)?.as_any().downcast_ref::<StringArray>();
+    let (warehouse, transaction, query) = (text("warehouse")?, text("transaction_id")?, text("query_id")?);
+    let started = batch.column_by_name("started_at")?.as_any().downcast_ref::<TimestampMicrosecondArray>()?;
+    let value = |array: &StringArray, row: usize| if array.is_null(row) { String::new() } else { array.value(row).to_owned() };
+    Some(
+        (0..batch.num_rows())
+            .map(|row| {
+                let key = hash((
+                    value(warehouse, row).as_str(),
+                    value(transaction, row).as_str(),
+                    value(query, row).as_str(),
+                    started.value(row),
+                ));
+                Some(!keys.contains(&key))
+            })
+            .collect(),
+    )
+}

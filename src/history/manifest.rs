@@ -1,0 +1,103 @@
+//! What a day folder holds: only what its manifest names is there.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::Path,
+};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Error, schema::Table};
+
+/// The name of the manifest in a day folder.
+pub const NAME: &str = "manifest.json";
+
+/// The files of one day, replaced as a whole.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Counts the replacements of this manifest.
+    pub generation: u64,
+    /// The files.
+    pub files: Vec<Entry>,
+    /// The intervals known to be whole.
+    #[serde(default)]
+    pub collected: Vec<Collected>,
+}
+
+/// One file of a day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its name in the day folder.
+    pub name: String,
+    /// The table whose rows it holds.
+    pub table: Table,
+    /// The version of its columns.
+    pub schema: u32,
+    /// Its rows.
+    pub rows: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its checksum, because Parquet pages have none: of 150 files with one flipped bit, 34 answered wrongly without an
+    /// error.
+    pub crc32c: u32,
+    /// The earliest start of its rows, in microseconds since the epoch.
+    pub min_start: i64,
+    /// The earliest end of its rows, likewise.
+    pub min_end: i64,
+    /// The latest end of its rows, likewise.
+    pub max_end: i64,
+    /// The raw annotation keys that are columns of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+}
+
+/// An interval of a warehouse whose every query is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collected {
+    /// The warehouse.
+    pub warehouse: String,
+    /// The first instant.
+    pub from: DateTime<Utc>,
+    /// The first instant after it.
+    pub to: DateTime<Utc>,
+}
+
+impl Manifest {
+    /// The manifest of a day folder; a folder without one holds nothing.
+    pub fn read(folder: &Path) -> Result<Manifest, Error> {
+        let path = folder.join(NAME);
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|cause| Error::Manifest { path, cause: cause.to_string() }),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Manifest::default()),
+            Err(cause) => Err(Error::Io { path, cause }),
+        }
+    }
+
+    /// Puts this manifest in the place of the folder's.
+    pub fn replace(&self, folder: &Path) -> Result<(), Error> {
+        let bytes = serde_json::to_vec_pretty(self).map_err(|cause| Error::Manifest { path: folder.join(NAME), cause: cause.to_string() })?;
+        write_whole(folder, NAME, &bytes)
+    }
+}
+
+/// Writes a small file so that it is there whole or not at all.
+pub fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    let path = folder.join(name);
+    let failed = |cause| Error::Io { path: path.clone(), cause };
+    let temporary = folder.join(format!("{name}.new"));
+    let mut file = File::create(&temporary).map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+    fs::rename(&temporary, &path).map_err(failed)?;
+    sync_folder(folder).map_err(failed)
+}
+
+/// Makes renames in the folder last through a power cut.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    match cfg!(unix) {
+        true => File::open(folder)?.sync_all(),
+        // Folders cannot be opened there; the rename itself is journalled.
+        false => Ok(()),
+    }
+}

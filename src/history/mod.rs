@@ -1,0 +1,330 @@
+//! Our own copy of what warehouses recorded: Parquet files in one folder a day, which any tool can read.
+//!
+//! ```text
+//! <history>/lakeapm.json                     what this folder is
+//! <history>/2026-11-20/manifest.json         the files of that day (UTC, by the end of the query), replaced by rename
+//! <history>/2026-11-20/query-3-0.parquet     zstd, sorted by `ended_at`, row groups of 131 072 rows
+//! <history>/2026-11-20/touch-3-1.parquet     likewise `touch`, `table_state`, `column_state`
+//! ```
+//!
+//! Readers read only what a manifest names and check a file's checksum when they first open it; what disagrees is named
+//! in the answer and left out. Writing is by one process at a time (`lakeapm.lock`); it writes new files, then one
+//! manifest.
+
+mod append;
+mod manifest;
+pub mod record;
+pub mod schema;
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use chrono::{DateTime, Duration, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+pub use append::Appended;
+pub use manifest::{Collected, Entry, Manifest};
+pub use schema::Table;
+
+/// What went wrong with a history.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system refused.
+    #[error("cannot use {}: {cause}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it said.
+        cause: io::Error,
+    },
+    /// The folder is there and is something else.
+    #[error("{} is no history: it has no `lakeapm.json`; expected a folder made by `lakeapm demo` or `lakeapm collect`", .0.display())]
+    Foreign(PathBuf),
+    /// The folder is not there.
+    #[error("no history at {}; `lakeapm demo --dir {}` makes one with a demo workload", .0.display(), .0.display())]
+    Absent(PathBuf),
+    /// Made by a later version.
+    #[error("{} is a history of version {found}, and this program reads up to {known}; a newer `lakeapm` reads it", path.display())]
+    Newer {
+        /// The history.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// A file of ours that does not say what it should.
+    #[error("{} cannot be read: {cause}; restore it from a backup, or remove its folder to do without that day", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// Parquet or Arrow refused to write.
+    #[error("cannot write {}: {cause}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What they said.
+        cause: String,
+    },
+    /// A writing thread died.
+    #[error("a writing thread stopped unexpectedly; nothing of this append is visible, and it can be tried again")]
+    Panicked,
+}
+
+impl Error {
+    fn write(path: &Path, cause: impl std::fmt::Display) -> Error {
+        Error::Write { path: path.to_owned(), cause: cause.to_string() }
+    }
+}
+
+/// The version of the folder's layout.
+const VERSION: u32 = 1;
+
+const META: &str = "lakeapm.json";
+
+/// What a history folder says of itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Meta {
+    /// The version of the layout.
+    pub version: u32,
+    /// A demo's clock; none for a real history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demo: Option<DemoClock>,
+}
+
+/// The clock of a demo history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemoClock {
+    /// Where the stored workload ends.
+    pub end: DateTime<Utc>,
+    /// The instant that stays `now`, for a demo written with one; else the workload is shifted by whole days so that its
+    /// end is in the future.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<DateTime<Utc>>,
+}
+
+impl DemoClock {
+    /// By how many whole days the stored times are earlier than the ones to show.
+    pub fn shift(&self, now: DateTime<Utc>) -> Duration {
+        match self.now {
+            Some(_) => Duration::zero(),
+            None => {
+                let behind = (now - self.end).num_milliseconds();
+                Duration::days(behind.div_euclid(86_400_000).saturating_add(1).max(0))
+            }
+        }
+    }
+}
+
+/// A history folder.
+#[derive(Debug)]
+pub struct History {
+    root: PathBuf,
+    meta: Meta,
+    checked: Mutex<HashMap<PathBuf, (Stamp, Option<String>)>>,
+    manifests: Mutex<HashMap<PathBuf, (Stamp, Manifest)>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    length: u64,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> io::Result<Stamp> {
+        fs::metadata(path).map(|meta| Stamp { modified: meta.modified().ok(), length: meta.len() })
+    }
+}
+
+/// The files that hold a part of time, and what is to be said about those that do not answer.
+#[derive(Debug, Default)]
+pub struct Files {
+    /// Whole files, oldest first.
+    pub whole: Vec<(PathBuf, Entry)>,
+    /// One sentence for each file or day that was left out.
+    pub notices: Vec<String>,
+}
+
+impl History {
+    /// The history in a folder.
+    pub fn open(root: &Path) -> Result<History, Error> {
+        let path = root.join(META);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                return Err(if root.exists() { Error::Foreign(root.to_owned()) } else { Error::Absent(root.to_owned()) });
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::NotADirectory => return Err(Error::Foreign(root.to_owned())),
+            Err(cause) => return Err(Error::Io { path, cause }),
+        };
+        let meta: Meta = serde_json::from_slice(&bytes).map_err(|cause| Error::Manifest { path, cause: cause.to_string() })?;
+        if meta.version > VERSION {
+            return Err(Error::Newer { path: root.to_owned(), found: meta.version, known: VERSION });
+        }
+        Ok(History { root: root.to_owned(), meta, checked: Mutex::default(), manifests: Mutex::default() })
+    }
+
+    /// A new, empty history in a folder that is empty or not there.
+    pub fn create(root: &Path, demo: Option<DemoClock>) -> Result<History, Error> {
+        let failed = |cause| Error::Io { path: root.to_owned(), cause };
+        fs::create_dir_all(root).map_err(failed)?;
+        if fs::read_dir(root).map_err(failed)?.next().is_some() {
+            return Err(match root.join(META).exists() {
+                true => failed(io::Error::new(io::ErrorKind::AlreadyExists, "it holds a history already")),
+                false => failed(io::Error::new(io::ErrorKind::AlreadyExists, "it is not empty and no history")),
+            });
+        }
+        let meta = Meta { version: VERSION, demo };
+        let bytes = serde_json::to_vec_pretty(&meta).map_err(|cause| Error::write(root, cause))?;
+        manifest::write_whole(root, META, &bytes)?;
+        History::open(root)
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What the folder says of itself.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn day_folder(&self, date: NaiveDate) -> PathBuf {
+        self.root.join(date.format("%Y-%m-%d").to_string())
+    }
+
+    // Held until the file is closed; the operating system gives it back when the process dies.
+    fn lock(&self) -> Result<File, Error> {
+        let path = self.root.join("lakeapm.lock");
+        let failed = |cause| Error::Io { path: path.clone(), cause };
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        file.lock().map_err(failed)?;
+        Ok(file)
+    }
+
+    /// The days that have a folder, in order.
+    pub fn days(&self) -> Result<Vec<NaiveDate>, Error> {
+        let failed = |cause| Error::Io { path: self.root.clone(), cause };
+        let mut days: Vec<NaiveDate> = fs::read_dir(&self.root)
+            .map_err(failed)?
+            .flatten()
+            .filter_map(|entry| NaiveDate::parse_from_str(&entry.file_name().to_string_lossy(), "%Y-%m-%d").ok())
+            .collect();
+        days.sort_unstable();
+        Ok(days)
+    }
+
+    /// The whole files of `table` that can hold rows whose time is in `[from, to)`, and whose start is before `started`.
+    ///
+    /// Reads every file that was not yet checked in this process, so it belongs on a thread that may block.
+    pub fn files(&self, table: Table, from: DateTime<Utc>, to: DateTime<Utc>, started: DateTime<Utc>) -> Result<Files, Error> {
+        let mut files = Files::default();
+        let mut unchecked = Vec::new();
+        for date in self.days()? {
+            if date < from.date_naive() || date > to.date_naive() {
+                continue;
+            }
+            let folder = self.day_folder(date);
+            let manifest = match self.manifest(&folder) {
+                Ok(manifest) => manifest,
+                Err(error) => {
+                    files.notices.push(format!("{date} is left out: {error}"));
+                    continue;
+                }
+            };
+            for entry in manifest.files {
+                let reaches = entry.max_end >= from.timestamp_micros()
+                    && entry.min_end < to.timestamp_micros()
+                    && entry.min_start < started.timestamp_micros();
+                if entry.table == table && reaches {
+                    unchecked.push((folder.join(&entry.name), entry));
+                }
+            }
+        }
+        for (path, entry, verdict) in self.check(unchecked) {
+            match verdict {
+                None => files.whole.push((path, entry)),
+                Some(reason) => files.notices.push(format!("{} is left out ({} rows): {reason}", path.display(), entry.rows)),
+            }
+        }
+        Ok(files)
+    }
+
+    fn manifest(&self, folder: &Path) -> Result<Manifest, Error> {
+        let Ok(stamp) = Stamp::of(&folder.join(manifest::NAME)) else { return Manifest::read(folder) };
+        let mut known = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, manifest)) = known.get(folder)
+            && *at == stamp
+        {
+            return Ok(manifest.clone());
+        }
+        let manifest = Manifest::read(folder)?;
+        known.insert(folder.to_owned(), (stamp, manifest.clone()));
+        Ok(manifest)
+    }
+
+    // The length and checksum of each file against what its manifest says; once a process, as long as it stays as it is.
+    fn check(&self, files: Vec<(PathBuf, Entry)>) -> Vec<(PathBuf, Entry, Option<String>)> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = files.len().div_ceil(threads).max(1);
+        std::thread::scope(|scope| {
+            let handles: Vec<_> = files
+                .chunks(share)
+                .map(|part| {
+                    scope.spawn(move || {
+                        let verdict = |(path, entry): &(PathBuf, Entry)| (path.clone(), entry.clone(), self.verdict(path, entry));
+                        part.iter().map(verdict).collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            handles.into_iter().flat_map(|handle| handle.join().unwrap_or_default()).collect()
+        })
+    }
+
+    fn verdict(&self, path: &Path, entry: &Entry) -> Option<String> {
+        let stamp = match Stamp::of(path) {
+            Ok(stamp) => stamp,
+            Err(cause) => return Some(cause.to_string()),
+        };
+        let known = |checked: &HashMap<PathBuf, (Stamp, Option<String>)>| {
+            checked.get(path).filter(|(at, _)| *at == stamp).map(|(_, verdict)| verdict.clone())
+        };
+        if let Some(verdict) = known(&self.checked.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return verdict;
+        }
+        let verdict = match (stamp.length == entry.bytes, entry.schema <= schema::VERSION) {
+            (false, _) => Some(format!("it has {} bytes and its manifest says {}", stamp.length, entry.bytes)),
+            (_, false) => Some(format!("its columns are of version {} and this program reads up to {}", entry.schema, schema::VERSION)),
+            (true, true) => match checksum(path) {
+                Ok(found) if found == entry.crc32c => None,
+                Ok(_) => Some("its checksum is not the one its manifest says, so it is damaged".to_owned()),
+                Err(cause) => Some(cause.to_string()),
+            },
+        };
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), (stamp, verdict.clone()));
+        verdict
+    }
+}
+
+fn checksum(path: &Path) -> io::Result<u32> {
+    let mut file = File::open(path)?;
+    let mut buffer = vec![0; 1 << 20];
+    let mut sum = 0;
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(sum),
+            read => sum = crc32c::crc32c_append(sum, buffer.get(..read).unwrap_or_default()),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Expressions over the stored columns of a relation, in no warehouse's dialect.
+
+use chrono::{DateTime, Utc};
+
+use crate::query::Comparison;
+
+/// Something every row of a relation has one value of, or none.
+///
+/// As a condition it has two truth values in effect: nothing here negates a comparison from the outside (negation is
+/// pushed down to the tests when a condition is resolved), so SQL's unknown never becomes true.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Expr {
+    /// A stored column.
+    Column(&'static str),
+    /// The raw annotation of that key.
+    Key(String),
+    /// A text.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Float(f64),
+    /// True or false.
+    Boolean(bool),
+    /// An instant.
+    Instant(DateTime<Utc>),
+    /// A truth value as the text `true` or `false`.
+    Word(Box<Expr>),
+    /// The first that is not missing.
+    Coalesce(Vec<Expr>),
+    /// All hold; true when empty.
+    And(Vec<Expr>),
+    /// One holds; false when empty.
+    Or(Vec<Expr>),
+    /// A comparison; unknown when a side is missing.
+    Compare(Box<Expr>, Comparison, Box<Expr>),
+    /// Is one of the list; unknown when missing.
+    In(Box<Expr>, Vec<Expr>, Negated),
+    /// Has no value.
+    Missing(Box<Expr>, Negated),
+    /// Matches `%` and `_`, without an escape.
+    Like(Box<Expr>, String, Negated),
+    /// Holds a match of the portable regular expression.
+    Match(Box<Expr>, String, Negated),
+}
+
+/// Whether a test is turned round.
+pub type Negated = bool;
+
+impl Expr {
+    /// `self op other`
+    pub fn compare(self, op: Comparison, other: Expr) -> Expr {
+        Expr::Compare(Box::new(self), op, Box::new(other))
+    }
+
+    /// `self = 'text'`
+    pub fn is(self, text: &str) -> Expr {
+        self.compare(Comparison::Eq, Expr::Text(text.into()))
+    }
+
+    /// One of `texts`.
+    pub fn among(self, texts: &[&str]) -> Expr {
+        match texts {
+            [text] => self.is(text),
+            _ => Expr::In(Box::new(self), texts.iter().map(|t| Expr::Text((*t).into())).collect(), false),
+        }
+    }
+
+    /// Has no value.
+    pub fn missing(self) -> Expr {
+        Expr::Missing(Box::new(self), false)
+    }
+
+    /// Both hold; what always holds is left out.
+    pub fn and(self, other: Expr) -> Expr {
+        match (self, other) {
+            (Expr::And(mut all), Expr::And(more)) => {
+                all.extend(more);
+                Expr::And(all)
+            }
+            (Expr::And(all), one) if all.is_empty() => one,
+            (one, Expr::And(all)) if all.is_empty() => one,
+            (Expr::And(mut all), one) => {
+                all.push(one);
+                Expr::And(all)
+            }
+            (one, Expr::And(mut all)) => {
+                all.insert(0, one);
+                Expr::And(all)
+            }
+            (one, other) => Expr::And(vec![one, other]),
+        }
+    }
+
+    /// Holds for every row.
+    pub fn always() -> Expr {
+        Expr::And(Vec::new())
+    }
+
+    /// Holds for no row.
+    pub fn never() -> Expr {
+        Expr::Or(Vec::new())
+    }
+
+    /// Whether it holds for every row whatever the row says.
+    pub fn is_always(&self) -> bool {
+        matches!(self, Expr::And(all) if all.is_empty())
+    }
+
+    /// Calls `visit` with this expression and everything inside it.
+    pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
+        visit(self);
+        match self {
+            Expr::Word(x)
+            | Expr::Missing(x, _)
+            | Expr::Like(x, ..)
+            | Expr::Match(x, ..) => x.walk(visit),
+            Expr::Coalesce(xs) | Expr::And(xs) | Expr::Or(xs) => xs.iter().for_each(|x| x.walk(visit)),
+            Expr::Compare(a, _, b) => {
+                a.walk(visit);
+                b.walk(visit);
+            }
+            Expr::In(x, list, _) => {
+                x.walk(visit);
+                list.iter().for_each(|x| x.walk(visit));
+            }
+            Expr::Column(_)
+            | Expr::Key(_)
+            | Expr::Text(_)
+            | Expr::Integer(_)
+            | Expr::Float(_)
+            | Expr::Boolean(_)
+            | Expr::Instant(_) => {}
+        }
+    }
+}

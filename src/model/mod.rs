@@ -1,0 +1,25 @@
+//! What can be asked, as data, and how a panel query becomes a plan.
+//!
+//! [`MEASURES`] and [`DIMENSIONS`] are the only lists: the tables of the README, the completions and the checks of a
+//! panel query derive from them. An entry is an expression over the stored columns and knows no dialect.
+
+mod bucket;
+mod condition;
+mod dimension;
+mod error;
+mod expr;
+mod measure;
+mod message;
+mod plan;
+mod resolve;
+
+pub use condition::{NONE, OWN_APP};
+pub use dimension::{DIMENSIONS, Dimension, Origin, STATEMENTS, STATUSES, Values as DimensionValues, dimension};
+pub use error::Error;
+pub use expr::{Expr, Negated};
+pub use measure::{Class, Kind as MeasureKind, MEASURES, Measure, When, measure_named};
+pub use message::error_group;
+pub use plan::{
+    Buckets, Column, Every, Figure, Figures, Fold, Kind, List, Pick, Plan, Question, Role, Selects, Unit, Values, Window,
+};
+pub use resolve::{Asked, LIST_LIMIT, LIST_QUERIES, VALUES_LIMIT, resolve};

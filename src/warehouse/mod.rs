@@ -1,0 +1,97 @@
+//! The engines that answer statements, one file each, and the list of them.
+
+mod demo;
+pub mod history;
+
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::{
+    history::record::Harvest,
+    sql::{Dialect, Statement},
+};
+
+/// Every warehouse that can be named in the settings and on the command line.
+pub static WAREHOUSES: &[Entry] = &[Entry {
+    name: "history",
+    title: "History",
+    about: "The embedded Parquet history, which needs no server.",
+    dialect: &history::DIALECT,
+}];
+
+/// One line of the list of warehouses.
+#[derive(Debug)]
+pub struct Entry {
+    /// The name in the settings and on the command line.
+    pub name: &'static str,
+    /// The name a person reads.
+    pub title: &'static str,
+    /// One sentence.
+    pub about: &'static str,
+    /// Its SQL.
+    pub dialect: &'static Dialect,
+}
+
+/// The warehouse of that name.
+pub fn entry(name: &str) -> Option<&'static Entry> {
+    WAREHOUSES.iter().find(|entry| entry.name == name)
+}
+
+/// What went wrong in an engine.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The history's folder.
+    #[error(transparent)]
+    History(#[from] crate::history::Error),
+    /// The statement needs more than it may have.
+    #[error("this needs more than the {limit} MB of memory a question may use; fewer groups, a shorter range or a coarser `every` need less")]
+    Memory {
+        /// The limit.
+        limit: usize,
+    },
+    /// The engine refused or failed.
+    #[error("the history could not answer: {0}")]
+    Engine(String),
+    /// The source has nothing to collect.
+    #[error("{0} cannot be collected from")]
+    NoSource(&'static str),
+}
+
+/// What an engine answered.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// The rows, in the order of the statement's outputs.
+    pub batches: Vec<RecordBatch>,
+    /// What a reader must know.
+    pub notices: Vec<String>,
+}
+
+/// A part of time to collect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The first instant.
+    pub from: DateTime<Utc>,
+    /// The first instant after it.
+    pub to: DateTime<Utc>,
+}
+
+/// An engine that answers statements in its dialect.
+#[async_trait]
+pub trait Warehouse: Send + Sync {
+    /// How its SQL is written.
+    fn dialect(&self) -> &'static Dialect;
+
+    /// The instant that is `now` to it, where that is not the clock's.
+    fn now(&self) -> Option<DateTime<Utc>> {
+        None
+    }
+
+    /// Runs a statement. Dropping the future stops the engine.
+    async fn run(&self, statement: &Statement) -> Result<Rows, Error>;
+
+    /// Everything that ended in the window, to be signed and stored.
+    async fn collect(&self, window: Span) -> Result<Harvest, Error>;
+}
+
+pub use demo::Demo;
