@@ -52,10 +52,11 @@ impl Table {
         self.columns.get(1).copied().unwrap_or_default()
     }
 
-    /// One of the columns the table is grouped by.
+    /// One of the columns the table is grouped by: none of its ids, if it has others.
     pub(super) fn group(&self, nth: u64) -> &'static str {
-        let groups = (self.columns.len() as u64).saturating_sub(3).max(1);
-        self.columns.get(2 + (nth % groups) as usize).copied().unwrap_or_default()
+        let columns = self.columns.get(2..self.columns.len().saturating_sub(1)).unwrap_or_default();
+        let ids = columns.iter().take_while(|column| column.ends_with("_id")).count();
+        one(columns.get(ids..).filter(|groups| !groups.is_empty()).unwrap_or(columns), nth)
     }
 
     pub(super) fn measure(&self) -> &'static str {

@@ -95,6 +95,9 @@ pub(super) struct Courses {
     pub rolled: HashSet<u64>,
 }
 
+/// What is sent next: its instant, unit and step; whether it rolls back; whether it is tried again.
+type Next = (i64, usize, u32, bool, bool);
+
 /// What of the demo the courses depend on.
 pub(super) struct World<'a> {
     pub company: &'a Company,
@@ -118,8 +121,8 @@ impl Courses {
                 Slots::new(queue.slots(world.pace), stuck)
             })
             .collect();
-        // What is sent next: (at, unit, step, rolled, retried). New units come from the plan, which is sorted.
-        let mut next: BinaryHeap<Reverse<(i64, usize, u32, bool, bool)>> = BinaryHeap::new();
+        // New units come from the plan, which is sorted; what follows in begun ones comes from here.
+        let mut next: BinaryHeap<Reverse<Next>> = BinaryHeap::new();
         let mut new = 0;
         let mut number = 0;
         loop {

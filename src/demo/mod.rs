@@ -28,6 +28,8 @@ mod row;
 mod signature;
 mod size;
 mod sql;
+#[cfg(test)]
+mod tests;
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
@@ -139,7 +141,7 @@ impl Demo {
         self.incident
     }
 
-    /// When the insert of [`INCIDENT`] is sent: the evening before [`Demo::incident`], or early that day if the workload begins later.
+    /// When the session with the insert of [`INCIDENT`] begins: the evening before [`Demo::incident`], or early that day if the workload begins later.
     pub fn flood(&self) -> DateTime<Utc> {
         size::instant(start_of(self.first) + self.flood)
     }
@@ -155,7 +157,7 @@ impl Demo {
         self.parts(date, usize::MAX).next().unwrap_or_default()
     }
 
-    /// The same in parts of at most `size` statements, for days that are better not in memory as a whole. States and
+    /// The same in parts of at most `size` statements: a busy day is over a gigabyte as a whole. States and
     /// what is in flight come with the first part.
     pub fn parts(&self, date: NaiveDate, size: usize) -> impl Iterator<Item = Harvest> {
         let mut made = self.days.iter().find(|day| day.number == date.to_epoch_days()).map(|day| self.made(day));
@@ -168,8 +170,8 @@ impl Demo {
             }
             let mut harvest = Harvest::default();
             if from == 0 {
-                harvest.tables = rows.sizes.tables(rows.day, rows.midnight, WAREHOUSE);
-                harvest.columns = rows.sizes.columns(rows.day, rows.midnight, WAREHOUSE);
+                harvest.tables = rows.sizes.tables(rows.day, rows.midnight);
+                harvest.columns = rows.sizes.columns(rows.day, rows.midnight);
                 let last = self.days.last().is_some_and(|last| last.number == rows.day.number);
                 let in_flight: &[Course] = if last { &courses.in_flight } else { &[] };
                 in_flight.iter().for_each(|course| rows.push_in_flight(course, &mut harvest));
@@ -202,7 +204,7 @@ impl Demo {
         let midnight = start_of(self.first) + day.nth * DAY;
         let text = Chance::new(seed, day.number, Stream::Text);
         let rolled = std::mem::take(&mut courses.rolled);
-        (Rows::new(&self.company, sizes, day, plan, rolled, midnight, WAREHOUSE, text), courses)
+        (Rows::new(sizes, day, plan, rolled, midnight, text), courses)
     }
 
     /// The stuck statement that ends on day `number`, some hours after it was sent the evening before: its start, end

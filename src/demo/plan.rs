@@ -44,6 +44,13 @@ pub(super) enum Work {
     Flood,
 }
 
+impl Work {
+    /// Sent by a person rather than by a scheduler or by fate.
+    fn by_people(self) -> bool {
+        matches!(self, Work::Ask(..) | Work::Explore(_) | Work::Sheet(_) | Work::Console)
+    }
+}
+
 /// Statements one after the other.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Unit {
@@ -113,6 +120,10 @@ impl Plan {
         // What is cut off at the day's end is filled up with cached answers by the caller.
         while plan.statements < day.budget.saturating_sub(day.budget / 100) && day.rhythm.weight() > 0 {
             plan.people(company, day, chance);
+        }
+        // The last thing begun may be more than there is room for.
+        while plan.statements > day.budget && plan.units.last().is_some_and(|unit| unit.work.by_people()) {
+            plan.statements -= plan.units.pop().map_or(0, |unit| u64::from(unit.steps));
         }
         plan.units.sort_by_key(|unit| unit.at);
         plan

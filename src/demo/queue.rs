@@ -31,7 +31,7 @@ impl Queue {
         match self {
             Queue::Etl => 10 + pace / 5,
             Queue::Critical => 2,
-            Queue::Bi => 3 * pace / 10,
+            Queue::Bi => (3 * pace + pace.saturating_sub(10) / 2) / 10,
             Queue::Adhoc => 4 * pace / 10,
             Queue::Superuser => 1,
         }
@@ -87,6 +87,6 @@ mod tests {
         ("one slot", 1, &[], &[(0, 10), (3, 10), (50, 1)], &[0, 10, 50]),
         ("two slots", 2, &[], &[(0, 10), (0, 20), (5, 1), (5, 9)], &[0, 0, 10, 11]),
         ("a slot is never none", 0, &[], &[(0, 10), (1, 10)], &[0, 10]),
-        ("the first slot is stuck", 2, &[(5, 100)], &[(0, 10), (0, 3), (20, 10), (21, 1)], &[0, 3, 20, 30]),
+        ("the first slot is stuck", 2, &[(5, 100)], &[(0, 10), (0, 3), (20, 10), (21, 1)], &[0, 10, 20, 30]),
     ];
 }

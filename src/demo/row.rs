@@ -1,7 +1,10 @@
 //! From a statement's course to the warehouse's rows: its text, its figures, its touches.
 
+use std::collections::HashSet;
+
 use crate::history::record::{Harvest, Query, Status, Touch};
 
+use super::WAREHOUSE;
 use super::chance::{Chance, mix};
 use super::company::{Act, Chart, Company, Dag, Person};
 use super::course::{Course, Outcome};
@@ -21,10 +24,9 @@ pub(super) struct Rows<'a> {
     pub plan: Plan,
     pub calendar: Calendar,
     /// Transactions that were rolled back.
-    pub rolled: std::collections::HashSet<u64>,
+    pub rolled: HashSet<u64>,
     /// Microseconds from 1970 to the day's midnight.
     pub midnight: i64,
-    pub warehouse: &'static str,
     pub chance: Chance,
     text: String,
     json: String,
@@ -51,26 +53,22 @@ struct Sender {
 }
 
 impl<'a> Rows<'a> {
-    #[allow(clippy::too_many_arguments)]
     pub(super) fn new(
-        company: &'a Company,
         sizes: Sizes<'a>,
         day: &'a Day,
         plan: Plan,
-        rolled: std::collections::HashSet<u64>,
+        rolled: HashSet<u64>,
         midnight: i64,
-        warehouse: &'static str,
         chance: Chance,
     ) -> Rows<'a> {
         Rows {
-            company,
+            company: sizes.company,
             sizes,
             day,
             plan,
             calendar: Calendar::new(day.number),
             rolled,
             midnight,
-            warehouse,
             chance,
             text: String::with_capacity(4096),
             json: String::with_capacity(512),
@@ -164,7 +162,7 @@ impl<'a> Rows<'a> {
             query_id: number.to_string(),
             transaction_id: Some(transaction.to_string()),
             session_id: Some(session.to_string()),
-            warehouse: self.warehouse.to_owned(),
+            warehouse: WAREHOUSE.to_owned(),
             user: Some(sender.user),
             database: Some(names::DATABASE.to_owned()),
             schema: sender.schema.map(str::to_owned),

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::history::record::{ColumnState, TableState};
 
+use super::WAREHOUSE;
 use super::chance::{mix, one};
 use super::company::{Company, Kind};
 use super::incident;
@@ -31,7 +32,7 @@ impl Sizes<'_> {
     }
 
     /// Every table every six hours.
-    pub(super) fn tables(&self, day: &Day, midnight: i64, warehouse: &str) -> Vec<TableState> {
+    pub(super) fn tables(&self, day: &Day, midnight: i64) -> Vec<TableState> {
         let mut states = Vec::with_capacity(4 * self.company.tables.len());
         for at in [0, 6 * HOUR, 12 * HOUR, 18 * HOUR] {
             if !(day.low..day.high).contains(&at) {
@@ -45,7 +46,7 @@ impl Sizes<'_> {
                 let steps = if table.kind == Kind::Archive { 27 } else { since };
                 let permille = |most: u64| (bits % most.max(1)).cast_signed() * steps / 28;
                 states.push(TableState {
-                    warehouse: warehouse.to_owned(),
+                    warehouse: WAREHOUSE.to_owned(),
                     at: instant(midnight + at),
                     table: table.full.clone(),
                     // dbt's swaps make a new table each day.
@@ -66,7 +67,7 @@ impl Sizes<'_> {
     }
 
     /// A handful of columns a day, in turns; the price of the flooded table every day.
-    pub(super) fn columns(&self, day: &Day, midnight: i64, warehouse: &str) -> Vec<ColumnState> {
+    pub(super) fn columns(&self, day: &Day, midnight: i64) -> Vec<ColumnState> {
         let at = 4 * HOUR;
         if !(day.low..day.high).contains(&at) {
             return Vec::new();
@@ -85,7 +86,7 @@ impl Sizes<'_> {
                 let rows = self.rows(nth, day.nth, at);
                 let (data_type, encoding, width) = shape(column);
                 Some(ColumnState {
-                    warehouse: warehouse.to_owned(),
+                    warehouse: WAREHOUSE.to_owned(),
                     at: instant(midnight + at),
                     table: table.full.clone(),
                     column: column.to_owned(),
