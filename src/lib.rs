@@ -4,9 +4,12 @@
 pub mod annotation;
 pub mod answer;
 pub mod ask;
+pub mod cli;
+pub mod collect;
 pub mod demo;
 pub mod history;
 pub mod model;
 pub mod query;
+pub mod settings;
 pub mod sql;
 pub mod warehouse;

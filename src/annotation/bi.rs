@@ -240,7 +240,7 @@ fn superset<'a>(note: &Note<'a>) -> Option<Found<'a>> {
     let rest = note.body.strip_prefix("[SQL LAB] ")?.trim();
     // `2026-11-22T10:00:00` or Python's own `2026-11-22 10:00:00`.
     let date = |at: &usize| rest.get(*at..at + 11).is_some_and(|text| shaped(text, "0000-00-00T"));
-    let at = rest.char_indices().map(|(i, _)| i).filter(date).last()?;
+    let at = rest.char_indices().map(|(i, _)| i).rfind(date)?;
     let (user, time) = rest.split_at_checked(at)?;
     let clock = time.bytes().skip(11).all(|b| b.is_ascii_digit() || b":.+-Z".contains(&b));
     let user = user.trim();

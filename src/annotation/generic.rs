@@ -58,8 +58,8 @@ pub(super) static JSON: Format = Format {
 };
 
 fn json<'a>(note: &Note<'a>) -> Option<Found<'a>> {
-    let pairs = note.bare()?;
-    ANCHORS.iter().any(|key| get(pairs, key).is_some()).then(Found::object)
+    let pairs = note.bare().filter(|_| !note.listed)?;
+    signed(pairs).then(Found::object)
 }
 
 /// A list of keys, at least two of them canonical.
@@ -74,11 +74,20 @@ pub(super) static LIST: Format = Format {
 };
 
 fn of_keys<'a>(note: &Note<'a>) -> Option<Found<'a>> {
+    // Who sets a label means it: one canonical key is enough there.
+    if note.listed {
+        return note.bare().filter(|pairs| signed(pairs)).map(|_| Found::object());
+    }
     if note.cut || note.object.is_some() {
         return None;
     }
     let pairs = list(note.body)?;
     (known(&pairs) >= 2 && anchored(&pairs)).then(|| Found::pairs(pairs))
+}
+
+/// Whether a key to sign with has a value.
+fn signed(pairs: &Pairs<'_>) -> bool {
+    ANCHORS.iter().any(|key| get(pairs, key).is_some())
 }
 
 fn anchored(pairs: &Pairs<'_>) -> bool {
@@ -265,7 +274,8 @@ fn pair(text: &str, blanks: bool) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
     let unquoted = ['\'', '"'].iter().find_map(|q| value.strip_prefix(*q)?.strip_suffix(*q)).unwrap_or(value);
     // A value is a word or a short name; more is prose or SQL.
     let words = unquoted.split_whitespace().count();
-    let plain = !unquoted.contains(['\'', '"', '(', ')', '{', '}', '=', ';']);
+    let plain = !unquoted.contains(['\'', '"', '(', ')', '{', '}', '=', ';'])
+        && !unquoted.split_whitespace().skip(1).any(|word| word.contains(':'));
     let short = if sign == '=' || blanks { words == 1 || unquoted != value } else { words <= 4 };
     (!unquoted.is_empty() && plain && short).then_some((Cow::Borrowed(key), Cow::Borrowed(unquoted)))
 }

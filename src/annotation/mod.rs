@@ -388,6 +388,8 @@ struct Note<'a> {
     cut: bool,
     /// No comment at all but the label or the client, where less is needed to be believed.
     beside: bool,
+    /// Beside the text, the object was written as a list.
+    listed: bool,
     /// The line comments that follow it directly, for signatures of several lines.
     following: Vec<&'a str>,
 }
@@ -641,7 +643,7 @@ fn note(body: &str, line: bool, cut: bool) -> Note<'_> {
     let (before, rest) = body.split_at_checked(brace).unwrap_or((body, ""));
     let object = if rest.is_empty() { None } else { json::object(rest) }.filter(|object| cut || line || !object.cut);
     let after = object.as_ref().and_then(|object| rest.get(object.len..)).unwrap_or_default().trim();
-    Note { body, before: before.trim(), object, after, line, cut, beside: false, following: Vec::new() }
+    Note { body, before: before.trim(), object, after, line, cut, beside: false, listed: false, following: Vec::new() }
 }
 
 /// The first format that can read the whole comment, and what it read.
@@ -726,7 +728,7 @@ fn beside(text: &str) -> Option<Piece<'_>> {
     {
         // A list has the standing of an object here, so that formats know their keys in either.
         note.object = Some(json::Object { pairs, len: note.body.len(), cut: false });
-        (note.before, note.after) = ("", "");
+        (note.before, note.after, note.listed) = ("", "", true);
     }
     let (format, found) = read(&note)?;
     let object = note.object.filter(|_| found.object).unwrap_or_default().pairs;

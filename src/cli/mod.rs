@@ -1,0 +1,284 @@
+//! The commands.
+//!
+//! Exit code 0 on an answer, 2 on a wrong panel query or argument, 1 on a failure; errors are one sentence on stderr.
+
+mod annotations;
+mod bench;
+mod chart;
+mod demo;
+mod print;
+mod units;
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+};
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{
+    annotation, ask, collect,
+    history::{self, History},
+    query, settings,
+    warehouse::{self, Warehouse},
+};
+
+/// APM for the data lake and warehouse: ask who runs what, how fast and at what cost.
+#[derive(Debug, Parser)]
+#[command(name = "lakeapm", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write the demo history and answer three questions from it
+    Demo(DemoArgs),
+    /// Answer a panel query, such as "p95 latency by dag"
+    Query(QueryArgs),
+    /// Print the SQL of a panel query, and ask nobody
+    Sql(SqlArgs),
+    /// Read the annotations of SQL: in, one JSON object a line {"sql": "…"}; out, what its comments say
+    Annotations(AnnotationsArgs),
+    /// Measure the annotation reader, the writer and the engine
+    Bench(BenchArgs),
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// Where to write it
+    #[arg(long, default_value = DEMO_DIR)]
+    dir: PathBuf,
+    /// How many queries, about
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(100..=1_000_000_000))]
+    queries: u64,
+    /// Over how many days until now
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: u32,
+    /// Another seed makes other queries
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The instant that stays `now` for this history, RFC 3339; without it the demo moves with the clock
+    #[arg(long, value_name = "T")]
+    now: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Args)]
+struct RangeArgs {
+    /// The start: RFC 3339 or Grafana's form
+    #[arg(long, default_value = "now-24h", value_name = "T", allow_hyphen_values = true)]
+    from: String,
+    /// The end, likewise
+    #[arg(long, default_value = "now", value_name = "T", allow_hyphen_values = true)]
+    to: String,
+    /// One value for each bucket of this width, such as 1h
+    #[arg(long, value_name = "DUR", value_parser = query::every)]
+    every: Option<query::Duration>,
+    /// The time zone of days, weeks, months and quarters
+    #[arg(long, default_value = "UTC", value_name = "ZONE")]
+    tz: chrono_tz::Tz,
+}
+
+#[derive(Debug, Args)]
+struct Source {
+    /// The folder of a history; without it, ./demo-history, made if missing
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    history: Option<PathBuf>,
+    /// The settings, TOML
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct QueryArgs {
+    /// The panel query
+    text: String,
+    #[command(flatten)]
+    range: RangeArgs,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Draw a time series instead of listing it
+    #[arg(long, conflicts_with = "format")]
+    chart: bool,
+    /// At most this many rows
+    #[arg(long, value_name = "N", default_value_t = ask::ROWS, value_parser = clap::value_parser!(u64).range(1..))]
+    max_rows: u64,
+    #[command(flatten)]
+    source: Source,
+}
+
+#[derive(Debug, Args)]
+struct SqlArgs {
+    /// The panel query
+    text: String,
+    /// In whose SQL
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(warehouse::WAREHOUSES.iter().map(|entry| entry.name)))]
+    warehouse: String,
+    #[command(flatten)]
+    range: RangeArgs,
+}
+
+#[derive(Debug, Args)]
+struct AnnotationsArgs {
+    /// The lines; without it, standard input
+    file: Option<PathBuf>,
+    /// Settings with rules of your own, TOML
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct BenchArgs {
+    /// Measure the engine on this history instead of a fresh demo
+    #[arg(long, value_name = "DIR")]
+    history: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Aligned columns with units a person reads
+    Table,
+    /// Comma-separated values
+    Csv,
+    /// One JSON object with columns, rows, notices and SQL
+    Json,
+}
+
+/// Where the demo history is if nothing says otherwise.
+const DEMO_DIR: &str = "demo-history";
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Ask(#[from] ask::Error),
+    #[error(transparent)]
+    History(#[from] history::Error),
+    #[error(transparent)]
+    Warehouse(#[from] warehouse::Error),
+    #[error(transparent)]
+    Settings(#[from] settings::Error),
+    #[error(transparent)]
+    Collect(#[from] collect::Error),
+    #[error(transparent)]
+    Rules(#[from] annotation::Error),
+    #[error("cannot read {name}: {cause}")]
+    Input { name: String, cause: io::Error },
+    #[error("line {line} of {name} is no JSON object with a text `sql`: {cause}")]
+    Line { name: String, line: usize, cause: String },
+    #[error("cannot write the answer: {0}")]
+    Output(#[from] io::Error),
+    #[error("cannot print the answer: {0}")]
+    Arrow(#[from] arrow::error::ArrowError),
+    #[error("{0}")]
+    Argument(String),
+}
+
+impl Error {
+    fn code(&self) -> u8 {
+        match self {
+            Error::Ask(cause) if cause.is_question() => 2,
+            Error::Settings(_) | Error::Rules(_) | Error::Argument(_) | Error::Line { .. } => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // DataFusion plans by recursion, and a stack that overflows cannot be caught.
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 << 20).build() {
+        Ok(runtime) => runtime,
+        Err(cause) => return failed(&format!("cannot start: {cause}"), 1),
+    };
+    let text = match &cli.command {
+        Command::Query(QueryArgs { text, .. }) | Command::Sql(SqlArgs { text, .. }) => Some(text.clone()),
+        _ => None,
+    };
+    let done = runtime.block_on(async { tokio::spawn(run(cli.command)).await });
+    match done {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        // The reader of a pipe, such as `head`, has seen enough.
+        Ok(Err(Error::Output(cause))) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            let marked = match (&error, text) {
+                (Error::Ask(cause), Some(text)) if io::stderr().is_terminal() => cause.span().map(|span| query::mark(&text, span)),
+                _ => None,
+            };
+            let code = failed(&error.to_string(), error.code());
+            if let Some(marked) = marked {
+                let _ = writeln!(io::stderr(), "{marked}");
+            }
+            code
+        }
+        Err(cause) => failed(&format!("stopped unexpectedly: {cause}"), 1),
+    }
+}
+
+fn failed(sentence: &str, code: u8) -> ExitCode {
+    let _ = writeln!(io::stderr(), "lakeapm: {sentence}");
+    ExitCode::from(code)
+}
+
+async fn run(command: Command) -> Result<(), Error> {
+    match command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Query(args) => answer(args).await,
+        Command::Sql(args) => sql(&args),
+        Command::Annotations(args) => annotations::run(&args),
+        Command::Bench(args) => bench::run(args).await,
+    }
+}
+
+impl RangeArgs {
+    fn range(&self, rows: u64) -> ask::Range {
+        ask::Range { from: self.from.clone(), to: self.to.clone(), every: self.every, zone: self.tz, rows }
+    }
+}
+
+async fn answer(args: QueryArgs) -> Result<(), Error> {
+    let range = args.range.range(args.max_rows);
+    // A wrong question needs no history, and is told before one is made.
+    ask::compile(&args.text, &range, Utc::now(), &warehouse::history::DIALECT)?;
+    let warehouse = open(&args.source).await?;
+    let asked = ask::ask(&args.text, &range, warehouse.as_ref()).await?;
+    if args.chart {
+        chart::draw(&asked)
+    } else {
+        match args.format {
+            Format::Table => print::table(&asked),
+            Format::Csv => print::csv(&asked),
+            Format::Json => print::json(&asked),
+        }
+    }
+}
+
+fn sql(args: &SqlArgs) -> Result<(), Error> {
+    let entry = warehouse::entry(&args.warehouse)
+        .ok_or_else(|| Error::Argument(format!("no warehouse is called `{}`", args.warehouse)))?;
+    let (_, statement) = ask::compile(&args.text, &args.range.range(ask::ROWS), Utc::now(), entry.dialect)?;
+    Ok(writeln!(io::stdout().lock(), "{}", statement.text)?)
+}
+
+async fn open(source: &Source) -> Result<Box<dyn Warehouse>, Error> {
+    let folder = match (&source.history, &source.config) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(config)) => {
+            settings::Settings::read(config)?.history.ok_or_else(|| settings::Error::NoHistory(config.clone()))?
+        }
+        (None, None) => {
+            let folder = PathBuf::from(DEMO_DIR);
+            if !folder.exists() {
+                demo::make(&folder, &demo::Wanted::default()).await?;
+            }
+            folder
+        }
+    };
+    let history = Arc::new(History::open(&folder)?);
+    Ok(Box::new(warehouse::history::Engine::new(history)?))
+}
