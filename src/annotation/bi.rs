@@ -395,6 +395,9 @@ pub(super) static THOUGHTSPOT: Format = Format {
 };
 
 fn thoughtspot<'a>(note: &Note<'a>) -> Option<Found<'a>> {
+    if !note.body.contains("vizId") {
+        return None;
+    }
     let found = super::generic::list(note.body)?;
     (get(&found, "vizId").is_some() && get(&found, "owner").is_some()).then(|| Found::pairs(found))
 }

@@ -220,6 +220,8 @@ impl<'a> Reader<'a> {
         let mut kept = start;
         let mut at = start;
         loop {
+            let rest = self.bytes.get(at..).unwrap_or_default();
+            at += rest.iter().position(|&b| b < 0x20 || matches!(b, b'"' | b'\\' | 0x7f)).ok_or(Stop::End)?;
             let byte = *self.bytes.get(at).ok_or(Stop::End)?;
             let plain = self.text.get(kept..at);
             match byte {
@@ -240,12 +242,11 @@ impl<'a> Reader<'a> {
                     at += self.escape(at, out)?;
                     kept = at;
                 }
-                0..0x20 | 0x7f => {
+                _ => {
                     out.get_or_insert_default().push_str(plain.unwrap_or_default());
                     at += 1;
                     kept = at;
                 }
-                _ => at += 1,
             }
         }
     }

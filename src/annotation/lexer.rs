@@ -110,28 +110,20 @@ fn wordy(byte: u8) -> bool {
 
 /// Whether the text can hold a comment at all; most texts cannot, and this is the only look they get.
 pub(super) fn may_comment(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let mut chunks = bytes.chunks_exact(32);
-    let opener = |b: u8| b == b'-' || b == b'/' || b == b'#';
+    let first = text.as_bytes();
+    let second = first.get(1..).unwrap_or_default();
     // Branch-free inside a chunk, so that it compiles to vector compares.
-    let mut at = 0;
-    for chunk in &mut chunks {
-        if chunk.iter().fold(false, |any, &b| any | opener(b)) && begins(bytes, at, at + 32) {
-            return true;
-        }
-        at += 32;
+    let opens = |any: bool, (a, b): (&u8, &u8)| {
+        let dashes = (*a == b'-') & (*b == b'-');
+        let slashes = (*a == b'/') & ((*b == b'*') | (*b == b'/'));
+        any | dashes | slashes | (*a == b'#')
+    };
+    let mut chunks = first.chunks_exact(64).zip(second.chunks_exact(64));
+    let done = second.len() / 64 * 64;
+    chunks.any(|(a, b)| a.iter().zip(b).fold(false, opens)) || {
+        let rest = first.get(done..).unwrap_or_default();
+        rest.iter().zip(rest.iter().skip(1).chain(&[0])).fold(false, opens)
     }
-    begins(bytes, at, bytes.len())
-}
-
-/// Whether a comment opener begins in this part of the bytes.
-fn begins(bytes: &[u8], from: usize, to: usize) -> bool {
-    (from..to).any(|i| match bytes.get(i) {
-        Some(b'#') => true,
-        Some(b'-') => bytes.get(i + 1) == Some(&b'-'),
-        Some(b'/') => matches!(bytes.get(i + 1), Some(b'*' | b'/')),
-        _ => false,
-    })
 }
 
 impl<'a> Lexer<'a> {

@@ -50,6 +50,8 @@ pub use statement::{Statement, fingerprint, hex, normalise, statement};
 pub const KEYS: usize = 64;
 /// How many bytes of one comment are read.
 pub const COMMENT: usize = 8 * 1024;
+/// How many comments are looked at from either end of a text.
+const COMMENTS: usize = 256;
 /// How many annotations of one statement are read.
 const NOTES: usize = 64;
 
@@ -181,7 +183,8 @@ fn canonical(dimension: Dimension, value: &str) -> Option<String> {
 
 /// The text without its control characters.
 fn clean(text: &str) -> Cow<'_, str> {
-    if text.chars().any(char::is_control) {
+    // 0xc2 begins the second block of control characters, and little else in our texts.
+    if text.bytes().any(|b| b < 0x20 || b == 0x7f || b == 0xc2) && text.chars().any(char::is_control) {
         Cow::Owned(text.chars().filter(|c| !c.is_control()).collect())
     } else {
         Cow::Borrowed(text)
@@ -439,6 +442,17 @@ impl<'a> Found<'a> {
         Found { object: true, ..Found::default() }
     }
 
+    /// All its raw keys, the object's first.
+    fn take(self, note: &mut Note<'a>) -> Pairs<'a> {
+        match note.object.take().filter(|_| self.object) {
+            Some(mut object) => {
+                object.pairs.extend(self.pairs);
+                object.pairs
+            }
+            None => self.pairs,
+        }
+    }
+
     /// Keys that are no object.
     fn pairs(pairs: Pairs<'a>) -> Self {
         Found { pairs, ..Found::default() }
@@ -548,72 +562,78 @@ fn head(text: &str) -> &str {
     text.get(..text.floor_char_boundary(COMMENT)).unwrap_or(text)
 }
 
+/// The comments of a text that may be annotations, with their numbers: tools sign at the ends, so of very many only the
+/// first and the last [`COMMENTS`] are looked at.
+fn comments<'a>(source: &Source<'a>) -> Vec<(usize, lexer::Comment<'a>)> {
+    let mut lexer = lexer::Lexer::new(source.text, source.truncated);
+    let mut all = std::iter::from_fn(|| lexer.comment()).enumerate();
+    let mut first: Vec<_> = all.by_ref().take(COMMENTS).collect();
+    let mut last = std::collections::VecDeque::new();
+    for comment in all {
+        if last.len() == COMMENTS {
+            last.pop_front();
+        }
+        last.push_back(comment);
+    }
+    first.extend(last);
+    first
+}
+
 /// The annotations in the text, in its order, and whether it ends inside one that could not be read.
 fn pieces<'a>(source: &Source<'a>) -> (Vec<Piece<'a>>, bool) {
     let text = source.text;
-    let mut lexer = lexer::Lexer::new(text, source.truncated);
+    let comments = comments(source);
     let mut pieces: Vec<Piece<'a>> = Vec::new();
     let mut truncated = false;
-    let mut ahead = std::collections::VecDeque::new();
-    let mut joins = 8;
-    let mut index: usize = 0;
-    while pieces.len() < NOTES {
-        let Some(comment) = ahead.pop_front().or_else(|| lexer.comment()) else { break };
-        let number = u16::try_from(index).unwrap_or(Annotation::BESIDE - 1);
-        index += 1;
+    // Looking across lines for the end of an object costs more than the line, so hostile texts get few looks.
+    let mut looks = 8;
+    let mut at = 0;
+    while let Some((number, comment)) = comments.get(at)
+        && pieces.len() < NOTES
+    {
         let last = comment.to == text.len();
-        let cut = comment.open || comment.line && last && source.truncated || comment.body.len() > COMMENT;
+        let long = comment.body.len() > COMMENT;
+        let cut = comment.open || long || comment.line && last && source.truncated;
         let mut note = note(head(comment.body), comment.line, cut);
-        let opens = note.object.as_ref().is_some_and(|object| object.cut) && note.before.is_empty();
-        let signs = comment.line && (opens && joins > 0 || note.body == bi::PRESET_SIGN);
-        if signs {
-            joins -= usize::from(opens);
-            let mut end = comment.to;
-            let mut size = 0;
-            while size < COMMENT {
-                let at = note.following.len();
-                if at == ahead.len() {
-                    ahead.extend(lexer.comment());
-                }
-                match ahead.get(at) {
-                    Some(next) if next.line && adjacent(text, end, next.from) => {
-                        note.following.push(next.body);
-                        end = next.to;
-                        size += next.body.len();
-                    }
-                    _ => break,
-                }
-            }
+        let opens = comment.line && note.before.is_empty() && note.object.as_ref().is_some_and(|object| object.cut);
+        let joins = opens && looks > 0;
+        if joins || note.body == bi::PRESET_SIGN {
+            note.following = following(text, comments.get(at..).unwrap_or_default());
         }
-        if let Some((format, found)) = read(&note) {
+        looks -= usize::from(joins);
+        let found = read(&note).map(|(format, found)| {
+            let cut = found.cut || comment.open || long || found.object && note.object.as_ref().is_some_and(|o| o.cut);
             let lines = found.lines;
-            ahead.drain(..lines.saturating_sub(1).min(ahead.len()));
-            let to = match lines {
-                0 => comment.to,
-                _ => ahead.pop_front().map_or(comment.to, |last| last.to),
-            };
-            index += lines;
-            pieces.push(piece(format, found, note, number, comment, to));
-            continue;
+            (format, found.take(&mut note), lines, cut)
+        });
+        let joined = || joined(&note, joins).map(|(format, pairs, lines)| (format, pairs, lines, false));
+        let unescaped = || unescaped(&note).map(|(format, pairs)| (format, pairs, 0, comment.open));
+        match found.or_else(joined).or_else(unescaped) {
+            Some((format, pairs, lines, cut)) => {
+                at += lines;
+                let to = comments.get(at).map_or(comment.to, |(_, last)| last.to);
+                let comment_number = u16::try_from(*number).unwrap_or(Annotation::BESIDE - 1);
+                pieces.push(Piece { format, pairs, comment: comment_number, from: comment.from, to, cut });
+            }
+            None => truncated |= cut && last && begun(note.body),
         }
-        if opens && let Some((format, found, lines)) = joined(&note, note.following.as_slice()) {
-            ahead.drain(..lines.saturating_sub(1).min(ahead.len()));
-            let to = ahead.pop_front().map_or(comment.to, |last| last.to);
-            index += lines;
-            pieces.push(Piece { format, pairs: found, comment: number, from: comment.from, to, cut: false });
-            continue;
-        }
-        // The stored text of Redshift doubles backslashes and writes newlines as `\n`.
-        if comment.body.contains('\\')
-            && let Some((format, pairs)) = unescaped(&note)
-        {
-            let (from, to) = (comment.from, comment.to);
-            pieces.push(Piece { format, pairs, comment: number, from, to, cut: comment.open });
-            continue;
-        }
-        truncated |= cut && (last || comment.open) && begun(note.body);
+        at += 1;
     }
     (pieces, truncated)
+}
+
+/// The bodies of the line comments on the lines directly below the first of these.
+fn following<'a>(text: &str, comments: &[(usize, lexer::Comment<'a>)]) -> Vec<&'a str> {
+    let mut size = 0;
+    let below = comments.windows(2).map_while(|pair| match pair {
+        [(_, above), (_, below)] if below.line && adjacent(text, above.to, below.from) => Some(below.body),
+        _ => None,
+    });
+    let within = |body: &&str| {
+        size += body.len();
+        size <= COMMENT
+    };
+    below.take_while(within).collect()
 }
 
 /// Whether a comment that was cut had begun to be an annotation.
@@ -654,42 +674,33 @@ fn read<'a>(note: &Note<'a>) -> Option<(&'static Format, Found<'a>)> {
     FORMATS.iter().find_map(|format| Some((*format, (format.read)(note)?)))
 }
 
-fn piece<'a>(
-    format: &'static Format,
-    found: Found<'a>,
-    note: Note<'a>,
-    number: u16,
-    comment: lexer::Comment<'a>,
-    to: usize,
-) -> Piece<'a> {
-    let object = note.object.unwrap_or_default();
-    let cut = found.cut || comment.open || found.object && object.cut || comment.body.len() > COMMENT;
-    let mut pairs = found.pairs;
-    if found.object {
-        let extra = std::mem::replace(&mut pairs, object.pairs);
-        pairs.extend(extra);
-    }
-    Piece { format, pairs, comment: number, from: comment.from, to, cut }
-}
-
 /// An object that goes on over several line comments (Astrato): its format, its keys, the number of further lines.
-fn joined<'a>(first: &Note<'a>, following: &[&'a str]) -> Option<(&'static Format, Pairs<'a>, usize)> {
+fn joined<'a>(first: &Note<'a>, joins: bool) -> Option<(&'static Format, Pairs<'a>, usize)> {
+    if !joins {
+        return None;
+    }
     let mut all = first.body.to_owned();
-    for (i, line) in following.iter().enumerate() {
+    let mut ends = 8;
+    for (i, line) in first.following.iter().enumerate() {
         all.push('\n');
         all.push_str(line);
-        if line.trim_end().ends_with('}') {
-            let note = note(&all, true, false);
+        if line.trim_end().ends_with('}') && ends > 0 {
+            ends -= 1;
+            let mut note = note(&all, true, false);
             if let Some((format, found)) = read(&note) {
-                return Some((format, owned(found, note.object), i + 1));
+                return Some((format, owned(found.take(&mut note)), i + 1));
             }
         }
     }
     None
 }
 
-/// What a comment of Redshift's stored text says once its escapes are undone.
+/// What a comment of a stored text says once its escapes are undone.
 fn unescaped<'a>(note: &Note<'_>) -> Option<(&'static Format, Pairs<'a>)> {
+    // The stored text of Redshift doubles backslashes and writes newlines as `\n`.
+    if !note.body.contains('\\') {
+        return None;
+    }
     let mut body = String::with_capacity(note.body.len());
     let mut chars = note.body.chars();
     while let Some(c) = chars.next() {
@@ -703,15 +714,13 @@ fn unescaped<'a>(note: &Note<'_>) -> Option<(&'static Format, Pairs<'a>)> {
             _ => body.push(c),
         }
     }
-    let plain = self::note(&body, note.line, note.cut);
+    let mut plain = self::note(&body, note.line, note.cut);
     let (format, found) = read(&plain)?;
-    Some((format, owned(found, plain.object)))
+    Some((format, owned(found.take(&mut plain))))
 }
 
-fn owned<'a>(found: Found<'_>, object: Option<json::Object<'_>>) -> Pairs<'a> {
-    let object = object.filter(|_| found.object).unwrap_or_default().pairs;
-    let own = |(key, value): Pair<'_>| (Cow::Owned(key.into_owned()), Cow::Owned(value.into_owned()));
-    object.into_iter().chain(found.pairs).map(own).collect()
+fn owned<'a>(pairs: Pairs<'_>) -> Pairs<'a> {
+    pairs.into_iter().map(|(key, value)| (Cow::Owned(key.into_owned()), Cow::Owned(value.into_owned()))).collect()
 }
 
 /// What the label or the client says: an object or a list of keys, read by the same formats.
@@ -731,8 +740,7 @@ fn beside(text: &str) -> Option<Piece<'_>> {
         (note.before, note.after, note.listed) = ("", "", true);
     }
     let (format, found) = read(&note)?;
-    let object = note.object.filter(|_| found.object).unwrap_or_default().pairs;
-    let pairs = object.into_iter().chain(found.pairs).collect();
+    let pairs = found.take(&mut note);
     Some(Piece { format, pairs, comment: Annotation::BESIDE, from: usize::MAX, to: usize::MAX, cut: false })
 }
 

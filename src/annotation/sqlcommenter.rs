@@ -73,7 +73,8 @@ fn sqlcommenter<'a>(note: &Note<'a>) -> Option<Found<'a>> {
 }
 
 fn datadog<'a>(note: &Note<'a>) -> Option<Found<'a>> {
-    if !note.body.starts_with("dd") && !note.body.contains(",dd") {
+    // Its own keys come first, in Go's fixed order and in Python's sorted one.
+    if !note.body.starts_with("dd") {
         return None;
     }
     let (pairs, _) = parse(note)?;
@@ -82,7 +83,7 @@ fn datadog<'a>(note: &Note<'a>) -> Option<Found<'a>> {
 }
 
 fn hasura<'a>(note: &Note<'a>) -> Option<Found<'a>> {
-    if !note.body.contains("request_id=") {
+    if !["request_id", "field_name", "operation_name"].iter().any(|key| note.body.starts_with(key)) {
         return None;
     }
     let pairs = super::generic::list(note.body)?;
@@ -183,6 +184,10 @@ fn decode(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '\\']) {
         return Cow::Borrowed(text);
     }
-    let text = text.replace("\\'", "'").replace("%%", "%");
-    Cow::Owned(percent_decode_str(&text).decode_utf8_lossy().into_owned())
+    let doubled = text.contains("%%") || text.contains('\\');
+    let plain: Cow<'_, str> = match doubled {
+        true => Cow::Owned(text.replace("\\'", "'").replace("%%", "%")),
+        false => Cow::Borrowed(text),
+    };
+    Cow::Owned(percent_decode_str(&plain).decode_utf8_lossy().into_owned())
 }

@@ -256,28 +256,18 @@ const BEFORE_SIGN: &[&str] = &[
     "using",
 ];
 
-/// Reads tokens and joins a sign to its number.
-struct Signs {
-    /// Whether an operand stands before, so that a sign is an operator.
-    operand: bool,
-}
-
-impl Signs {
-    /// Whether this sign belongs to the literal that follows at once.
-    fn joins(&self, text: &str, token: Token) -> bool {
-        let digit = text.as_bytes().get(token.to).is_some_and(|b| b.is_ascii_digit() || *b == b'.');
-        !self.operand && digit && token.kind == Kind::Mark && matches!(slice(text, token), "-" | "+")
+/// Whether this sign belongs to the number that follows at once, given the token before it.
+fn signs(text: &str, token: Token, last: Option<Token>) -> bool {
+    if token.kind != Kind::Mark || !matches!(slice(text, token), "-" | "+") {
+        return false;
     }
-
-    fn pass(&mut self, text: &str, token: Token) {
-        let word = slice(text, token);
-        self.operand = match token.kind {
-            Kind::Mark => matches!(word, ")" | "]"),
-            Kind::Word => word.len() > 8 || !BEFORE_SIGN.iter().any(|name| is(word, name)),
-            Kind::Name | Kind::Literal => true,
-            Kind::Comment => self.operand,
-        };
-    }
+    let digit = text.as_bytes().get(token.to).is_some_and(|b| b.is_ascii_digit() || *b == b'.');
+    digit
+        && last.is_none_or(|last| match last.kind {
+            Kind::Mark => !matches!(slice(text, last), ")" | "]"),
+            Kind::Word => BEFORE_SIGN.iter().any(|name| is(slice(text, last), name)),
+            _ => false,
+        })
 }
 
 /// The fingerprint of a statement: equal for texts that differ only in comments, white space, literals, the length of
@@ -287,12 +277,12 @@ impl Signs {
 pub fn fingerprint(text: &str) -> u64 {
     let mut out: Vec<u8> = Vec::with_capacity(text.len() + text.len() / 4);
     let mut lexer = Lexer::new(text, false);
-    let mut signs = Signs { operand: false };
+    let mut last = None;
     while let Some(token) = lexer.token() {
-        if token.kind == Kind::Comment || signs.joins(text, token) {
+        if token.kind == Kind::Comment || signs(text, token, last) {
             continue;
         }
-        signs.pass(text, token);
+        last = Some(token);
         let bytes = slice(text, token).as_bytes();
         match token.kind {
             Kind::Literal => out.push(b'?'),
@@ -347,7 +337,7 @@ pub fn normalise(text: &str) -> String {
     // Each token with whether white space stood before it.
     let mut items: Vec<(bool, &str)> = Vec::new();
     let mut lexer = Lexer::new(text, false);
-    let mut signs = Signs { operand: false };
+    let mut last = None;
     let mut end = 0;
     let mut gap = false;
     let mut signed = false;
@@ -359,11 +349,11 @@ pub fn normalise(text: &str) -> String {
             gap = true;
             continue;
         }
-        if signs.joins(text, token) {
+        if signs(text, token, last) {
             signed = true;
             continue;
         }
-        signs.pass(text, token);
+        last = Some(token);
         let word = match token.kind {
             Kind::Literal => "?",
             _ => slice(text, token),

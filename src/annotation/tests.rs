@@ -154,10 +154,7 @@ fn a_wrong_rule_is_named() {
 }
 
 const RULES: &[(&str, &str)] = &[
-    (
-        r#"{"dimension":"app"}"#,
-        "rule 2 (app) has neither keys nor a pattern: add the raw keys it reads, or a pattern",
-    ),
+    (r#"{"dimension":"app"}"#, "rule 2 (app) has neither keys nor a pattern: add the raw keys it reads, or a pattern"),
     (
         r#"{"dimension":"dag","from":"label","pattern":"dag:(\\w+"}"#,
         "rule 2 (dag) has the pattern `dag:(\\w+`, which is no regular expression: unclosed group",
@@ -246,16 +243,63 @@ fn soup() -> impl Strategy<Value = String> {
 }
 
 const PIECES: &[&str] = &[
-    "select", " ", "\n", "\r\n", "\\n", "\\", "'", "''", "\\'", "\"", "`", "$", "$$", "$a$", "--", "/*", "*/", "//", "#",
-    "{", "}", "{\"app\":", "\"dbt\"", "\"dag\":\"d\"", ",", ":", "[", "]", "1", "a", "é", "Σ", "=", "k='v'", "dag=x",
-    "task: y", "application:Shop", "INTERMIX_ID: ", "eyJh", "Metabase:: ", "userID: 7", ";", "(", ")", "\0", "\u{85}",
-    "/* {\"app\":\"x\"} */", "-- {\"dag\":\"y\",\"task\":\"z\"}\n", "6dcd92a04feb50f14bbcf07c661680ba", "partner: a -v 1",
+    "select",
+    " ",
+    "\n",
+    "\r\n",
+    "\\n",
+    "\\",
+    "'",
+    "''",
+    "\\'",
+    "\"",
+    "`",
+    "$",
+    "$$",
+    "$a$",
+    "--",
+    "/*",
+    "*/",
+    "//",
+    "#",
+    "{",
+    "}",
+    "{\"app\":",
+    "\"dbt\"",
+    "\"dag\":\"d\"",
+    ",",
+    ":",
+    "[",
+    "]",
+    "1",
+    "a",
+    "é",
+    "Σ",
+    "=",
+    "k='v'",
+    "dag=x",
+    "task: y",
+    "application:Shop",
+    "INTERMIX_ID: ",
+    "eyJh",
+    "Metabase:: ",
+    "userID: 7",
+    ";",
+    "(",
+    ")",
+    "\0",
+    "\u{85}",
+    "/* {\"app\":\"x\"} */",
+    "-- {\"dag\":\"y\",\"task\":\"z\"}\n",
+    "6dcd92a04feb50f14bbcf07c661680ba",
+    "partner: a -v 1",
 ];
 
 /// A statement with its literals left open, and comments that are none of ours between its words.
 fn statements() -> impl Strategy<Value = (Vec<&'static str>, Vec<String>)> {
     let word = prop::sample::select(vec![
-        "select", "A", "b.c", "\"D\"", ",", "from", "t1", "where", "=", "<>", "and", "(", ")", "{}", "{}", "in", "*", "||",
+        "select", "A", "b.c", "\"D\"", ",", "from", "t1", "where", "=", "<>", "and", "(", ")", "{}", "{}", "in", "*",
+        "||",
     ]);
     let gap = prop::sample::select(vec![" ", "\n", "\t ", " /* it's */ ", " -- note\n", "\r\n"]);
     (prop::collection::vec(word, 1..30), prop::collection::vec(gap.prop_map(str::to_owned), 30))
