@@ -266,17 +266,17 @@ impl<'a> Rows<'a> {
                 put!(text, "set query_group to '", group, "'");
             }
             Say::SetOption => sql::option(text, mix(unit.token ^ u64::from(course.step))),
-            Say::Close => put!(text, "close \"SQL_CUR0x", Low(unit.token, 12), "\""),
-            Say::Fetch(..) => put!(text, "fetch 10000 in \"SQL_CUR0x", Low(unit.token, 12), "\""),
+            Say::Close => put!(text, "close \"SQL_CUR0x", Low(mix(unit.token % CURSORS), 12), "\""),
+            Say::Fetch(..) => put!(text, "fetch 10000 in \"SQL_CUR0x", Low(mix(unit.token % CURSORS), 12), "\""),
             Say::Declare(chart) => {
-                put!(text, "declare \"SQL_CUR0x", Low(unit.token, 12), "\" cursor with hold for ");
+                put!(text, "declare \"SQL_CUR0x", Low(mix(unit.token % CURSORS), 12), "\" cursor with hold for ");
                 if let Some(question) = Question::new(company, *chart, lost) {
                     question.write(text, &self.calendar, &mut self.chance);
                 }
             }
             Say::Ask(chart) => self.ask(unit, *chart, course.step, lost),
             Say::Keep(chart) => {
-                put!(text, "create temp table kept_", Low(unit.token, 4), " as\n");
+                put!(text, "create temp table kept_", Low(mix(unit.token % 16), 4), " as\n");
                 if let Some(question) = Question::new(company, *chart, lost) {
                     question.write(text, &self.calendar, &mut self.chance);
                 }
@@ -338,7 +338,7 @@ impl<'a> Rows<'a> {
             (Tool::Metabase, Some(dashboard)) => {
                 let value = chart.shape.is_multiple_of(5).then(|| self.chance.word(names::VALUES));
                 let hash = mix(number ^ value.map_or(0, |value| value.len() as u64 * 131));
-                signature::metabase(text, dashboard.id, 600 + number, 1 + unit.person as u64, value, hash);
+                signature::metabase(text, dashboard.id, 600 + number, 1 + unit.person as u64 % SEATS, value, hash);
             }
             (Tool::Chartio, Some(dashboard)) => {
                 let manual = unit.token.is_multiple_of(4);
@@ -351,7 +351,7 @@ impl<'a> Rows<'a> {
             }
             (Tool::Looker, _) => {
                 let history = mix(unit.token.wrapping_add(u64::from(step)));
-                signature::looker(text, 100 + unit.person as u64, history);
+                signature::looker(text, 100 + unit.person as u64 % SEATS, history);
             }
             (Tool::Redash, _) => {
                 let query = (!unit.token.is_multiple_of(11)).then_some(900 + number);
@@ -491,6 +491,11 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Accounts in Looker and in Metabase: people share them.
+const SEATS: u64 = 12;
+/// Tableau's cursors are named after addresses in its memory, which come again.
+const CURSORS: u64 = 48;
+
 fn sign_dbt(
     text: &mut String,
     started: &mut String,
@@ -504,7 +509,7 @@ fn sign_dbt(
     let Some(table) = company.tables.get(model.table) else { return };
     if !model.finance {
         if kind == "test" {
-            let node = format!("unique_{}_{}.{:010x}", table.name, table.key(), mix(model.table as u64) >> 24);
+            let node = ["assert_unique_", &table.name].concat();
             signature::dbt(text, kind, &node);
         } else {
             signature::dbt(text, kind, &table.name);
@@ -515,7 +520,7 @@ fn sign_dbt(
     put!(started, calendar.back(0), "T", Clock(unit.at), "+00:00");
     let tested;
     let name = if kind == "test" {
-        tested = format!("unique_{}_{}", table.name, table.key());
+        tested = ["assert_unique_", &table.name].concat();
         &tested
     } else {
         &table.name
