@@ -99,8 +99,7 @@ pub(super) static DAGSTER: Format = Format {
 };
 
 fn dagster<'a>(note: &Note<'a>) -> Option<Found<'a>> {
-    let (key, rest) = note.body.split_once("[[[")?;
-    let id = rest.strip_suffix("]]]")?;
+    let (key, id) = note.body.strip_suffix("]]]")?.split_once("[[[")?;
     let known = key.ends_with("_dagster_dbt_v1_opaque_id");
     if !known || id.is_empty() || id.contains(['[', ']']) || key.contains(char::is_whitespace) {
         return None;

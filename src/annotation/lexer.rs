@@ -5,7 +5,7 @@
 //! read again without escapes, a nested comment that never ends is read again as a flat one. Each such turn happens once
 //! a text, so hostile input stays linear.
 
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memchr2};
 
 /// What one token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -319,9 +319,15 @@ impl<'a> Lexer<'a> {
             return None;
         }
         let tag = self.bytes.get(from..from + length + 2)?;
-        let body = from + tag.len();
-        let end = memmem::find(self.bytes.get(body..)?, tag);
-        Some(end.map_or(self.bytes.len(), |i| body + i + tag.len()))
+        let mut at = from + tag.len();
+        while let Some(i) = self.bytes.get(at..).and_then(|rest| memchr(b'$', rest)) {
+            at += i;
+            if self.bytes.get(at..).is_some_and(|rest| rest.starts_with(tag)) {
+                return Some(at + tag.len());
+            }
+            at += 1;
+        }
+        Some(self.bytes.len())
     }
 
     /// Remembers a comment, so that what follows it knows what stood before.

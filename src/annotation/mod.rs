@@ -763,7 +763,7 @@ fn map(format: &Format, pairs: &Pairs<'_>, dimensions: &mut Dimensions) -> bool 
     let first = |dimension, app: &str| {
         format.keys.iter().filter(|key| key.dimension == dimension).find_map(|key| value(key, pairs, app))
     };
-    let app = first(Dimension::App, "").or(format.app.map(str::to_owned)).unwrap_or_default();
+    let app = first(Dimension::App, "").or(format.app.map(Cow::Borrowed)).unwrap_or_default();
     dimensions.fill(Dimension::App, &app);
     let mut whole = false;
     for key in format.keys {
@@ -774,7 +774,7 @@ fn map(format: &Format, pairs: &Pairs<'_>, dimensions: &mut Dimensions) -> bool 
         if key.dimension == Dimension::Task
             && let Some(dag) = first(Dimension::Dag, &app)
         {
-            found = within(&dag, &found).unwrap_or(found);
+            found = within(&dag, &found).map_or(found, Cow::Owned);
             whole = true;
         }
         dimensions.fill(key.dimension, &found);
@@ -785,14 +785,14 @@ fn map(format: &Format, pairs: &Pairs<'_>, dimensions: &mut Dimensions) -> bool 
 /// `dag/task`; none where the task already says so.
 fn within(dag: &str, task: &str) -> Option<String> {
     let said = task.strip_prefix(dag).is_some_and(|rest| rest.starts_with('/'));
-    (!said).then(|| format!("{dag}/{task}"))
+    (!said).then(|| [dag, "/", task].concat())
 }
 
 /// What tools write where there is no id: Redash for a query that is not saved, Python and JavaScript for null.
 const NO_ID: &[&str] = &["adhoc", "None", "null", "undefined"];
 
 /// The first value that one of the key's raw keys has.
-fn value(key: &Key, pairs: &Pairs<'_>, app: &str) -> Option<String> {
+fn value<'p>(key: &Key, pairs: &'p Pairs<'_>, app: &str) -> Option<Cow<'p, str>> {
     key.from.iter().find_map(|name| {
         let found = match name.strip_prefix('*') {
             None => get(pairs, name),
@@ -800,19 +800,22 @@ fn value(key: &Key, pairs: &Pairs<'_>, app: &str) -> Option<String> {
         }?
         .trim();
         match key.take {
-            Take::Plain => Some(found.to_owned()),
+            Take::Plain => Some(Cow::Borrowed(found)),
             Take::Qualified if NO_ID.contains(&found) => None,
-            Take::Qualified if app.is_empty() || found.contains('@') => Some(found.to_owned()),
-            Take::Qualified => Some(format!("{app}:{found}")),
-            Take::Lower => Some(found.to_lowercase()),
-            Take::Last => found.rsplit_once('.').map(|(_, last)| last.to_owned()),
+            Take::Qualified if app.is_empty() || found.contains('@') => Some(Cow::Borrowed(found)),
+            Take::Qualified => Some(Cow::Owned([app, ":", found].concat())),
+            Take::Lower => Some(Cow::Owned(found.to_lowercase())),
+            Take::Last => found.rsplit_once('.').map(|(_, last)| Cow::Borrowed(last)),
             Take::Parent => {
                 let trace = found.split('-').nth(1)?;
                 let whole = trace.len() == 32 && trace.bytes().all(|b| b.is_ascii_hexdigit());
                 // Datadog's mode without traces writes zeros.
-                (whole && trace.bytes().any(|b| b != b'0')).then(|| trace.to_owned())
+                (whole && trace.bytes().any(|b| b != b'0')).then_some(Cow::Borrowed(trace))
             }
-            Take::Among(names) => Some(names.iter().any(|name| name.eq_ignore_ascii_case(found)).to_string()),
+            Take::Among(names) => {
+                let among = names.iter().any(|name| name.eq_ignore_ascii_case(found));
+                Some(Cow::Borrowed(if among { "true" } else { "false" }))
+            }
         }
     })
 }

@@ -93,6 +93,9 @@ fn hasura<'a>(note: &Note<'a>) -> Option<Found<'a>> {
 
 /// The pairs of a whole comment, and whether they are written as specified; none where anything else stands in it.
 fn parse<'a>(note: &Note<'a>) -> Option<(Pairs<'a>, bool)> {
+    if !note.body.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') || !note.body.contains('=') {
+        return None;
+    }
     let mut rest = note.body;
     let mut strict = !rest.contains(char::is_whitespace);
     let mut pairs: Pairs<'a> = Vec::new();

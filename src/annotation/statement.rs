@@ -285,21 +285,20 @@ pub fn fingerprint(text: &str) -> u64 {
         last = Some(token);
         let bytes = slice(text, token).as_bytes();
         match token.kind {
-            Kind::Literal => out.push(b'?'),
-            Kind::Word => {
-                let from = out.len();
-                out.extend_from_slice(bytes);
-                if let Some(word) = out.get_mut(from..) {
-                    word.make_ascii_lowercase();
+            Kind::Literal => out.extend_from_slice(b"? "),
+            // Words are short: one loop beats a copy and a second pass.
+            Kind::Word => out.extend(bytes.iter().map(u8::to_ascii_lowercase).chain([b' '])),
+            Kind::Mark => {
+                if bytes == b")" {
+                    fold(&mut out);
                 }
+                out.extend([bytes.first().copied().unwrap_or_default(), b' ']);
             }
-            Kind::Mark if bytes == b")" => {
-                fold(&mut out);
-                out.push(b')');
+            _ => {
+                out.extend_from_slice(bytes);
+                out.push(b' ');
             }
-            _ => out.extend_from_slice(bytes),
         }
-        out.push(b' ');
     }
     while out.ends_with(b"; ") {
         out.truncate(out.len() - 2);
