@@ -1,0 +1,10 @@
+select
+  date_bin(interval '300000 milliseconds', ended_at) as "time",
+  count(*) as queries
+from query
+where ended_at >= timestamp '2026-11-01 00:00:00.000000'
+  and ended_at < timestamp '2026-11-08 00:00:00.000000'
+  and ("statement" is null or "statement" <> 'utility')
+  and (app is null or app <> 'lakeapm')
+group by 1
+limit 1000001

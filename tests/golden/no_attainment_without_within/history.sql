@@ -1,0 +1,1 @@
+-- error: `attainment` needs a time, as in `attainment within 30s` at 1

@@ -1,0 +1,1 @@
+-- error: `latency` is asked twice; one of the two can go at 10

@@ -1,0 +1,1 @@
+-- error: `dag` is asked twice; one of the two can go at 17

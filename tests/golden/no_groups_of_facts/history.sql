@@ -1,0 +1,1 @@
+-- error: `query_id` differs for every query, so nothing can be grouped by it; it works after `where` and in `list queries`; the nearest dimension is `fingerprint` at 12

@@ -1,0 +1,1 @@
+-- error: `idle_cost` is not answered yet; the nearest that is answered is `exec_time` at 1

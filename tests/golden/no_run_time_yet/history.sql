@@ -1,0 +1,1 @@
+-- error: `run_time` is not answered yet; the nearest that is answered is `latency` at 1

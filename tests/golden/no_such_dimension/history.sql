@@ -1,0 +1,1 @@
+-- error: `dagg` is no dimension; the nearest is `dag` at 12

@@ -1,0 +1,1 @@
+-- error: `roww_read` is no dimension, column or fact; the nearest is `rows_read` at 15

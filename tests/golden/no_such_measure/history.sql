@@ -1,0 +1,1 @@
+-- error: measure `latncy` not found; the nearest is `latency` at 1

@@ -1,0 +1,1 @@
+-- error: `writes` is not answered yet; the nearest that is answered is `task` at 11

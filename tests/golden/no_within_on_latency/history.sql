@@ -1,0 +1,1 @@
+-- error: `latency` takes no `within 30s`; only `attainment` does at 1
