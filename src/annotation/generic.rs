@@ -40,6 +40,7 @@ const ANCHORS: &[&str] = &[
     "model",
     "dashboard",
     "dashboard_id",
+    "controller",
     "airflow_dag_id",
     "airflow_task_id",
     "airflow-dag",
@@ -94,9 +95,10 @@ fn anchored(pairs: &Pairs<'_>) -> bool {
     pairs.iter().any(|(key, _)| ANCHORS.contains(&key.as_ref()))
 }
 
-/// How many keys have a canonical meaning.
+/// How many keys have a canonical meaning or are a tracer's, some of which quote nothing.
 fn known(pairs: &Pairs<'_>) -> usize {
-    pairs.iter().filter(|(key, _)| CANONICAL.iter().any(|k| k.from.contains(&key.as_ref()))).count()
+    let canonical = |key: &str| CANONICAL.iter().any(|k| k.from.contains(&key));
+    pairs.iter().filter(|(key, _)| canonical(key) || super::sqlcommenter::KNOWN.contains(&key.as_ref())).count()
 }
 
 /// Airflow: what its hooks put beside the text, and lists that begin with its name.
@@ -116,6 +118,12 @@ fn airflow<'a>(note: &Note<'a>) -> Option<Found<'a>> {
         let hook = has(pairs, "dag_id") && ["dag_run_id", "dag_owner", "try_number"].iter().any(|key| has(pairs, key));
         let tags = has(pairs, "airflow_dag_id") || has(pairs, "airflow-dag");
         return ((hook || tags) && !has(pairs, "app")).then(Found::object);
+    }
+    // Astronomer's provider tried `airflow_openlineagens_<task>_<dag>_<try>`, which no reader can part again.
+    if let Some(id) = note.body.strip_prefix("airflow_openlineagens_").filter(|_| note.beside) {
+        let attempt =
+            id.rsplit_once('_').map(|(_, attempt)| attempt).filter(|a| a.bytes().all(|b| b.is_ascii_digit()))?;
+        return Some(Found::pairs(pairs(&[("airflow_openlineagens", id), ("try_number", attempt)])));
     }
     let rest = note.body.strip_prefix("airflow").or(note.body.strip_prefix("Airflow"))?;
     if note.cut || !rest.starts_with([' ', ':']) {

@@ -99,6 +99,7 @@ const CLASS: [u8; 256] = {
     table
 };
 
+#[inline]
 fn class(byte: u8) -> u8 {
     CLASS.get(usize::from(byte)).copied().unwrap_or_default()
 }
@@ -143,6 +144,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    #[inline]
     fn byte(&self, at: usize) -> Option<u8> {
         self.bytes.get(at).copied()
     }
@@ -168,6 +170,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next token, comments included.
+    #[inline]
     pub(super) fn token(&mut self) -> Option<Token> {
         let from = loop {
             let byte = self.byte(self.at)?;
@@ -221,6 +224,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A word, or a string that the word is the prefix of: `E'…'`, `n'…'`, `U&'…'`.
+    #[inline]
     fn word(&mut self, from: usize) -> (Kind, usize) {
         let rest = self.bytes.get(from..).unwrap_or_default();
         let to = from + rest.iter().position(|&b| !wordy(b)).unwrap_or(rest.len());
@@ -234,6 +238,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A number, or the word that begins with digits in Hive and Spark.
+    #[inline]
     fn number(&mut self, from: usize) -> (Kind, usize) {
         let mut to = from;
         let mut dots = 0;

@@ -387,6 +387,8 @@ struct Note<'a> {
     after: &'a str,
     /// A line comment.
     line: bool,
+    /// A block comment without blanks inside its delimiters.
+    tight: bool,
     /// The text ended inside it.
     cut: bool,
     /// No comment at all but the label or the client, where less is needed to be believed.
@@ -650,6 +652,7 @@ fn adjacent(text: &str, end: usize, from: usize) -> bool {
 
 /// A comment as the formats see it.
 fn note(body: &str, line: bool, cut: bool) -> Note<'_> {
+    let tight = !line && body.trim().len() == body.len();
     let mut body = body.trim();
     // `-- /* {…} */`: dbt-athena, because Athena's DDL knows line comments only.
     if line
@@ -663,7 +666,18 @@ fn note(body: &str, line: bool, cut: bool) -> Note<'_> {
     let (before, rest) = body.split_at_checked(brace).unwrap_or((body, ""));
     let object = if rest.is_empty() { None } else { json::object(rest) }.filter(|object| cut || line || !object.cut);
     let after = object.as_ref().and_then(|object| rest.get(object.len..)).unwrap_or_default().trim();
-    Note { body, before: before.trim(), object, after, line, cut, beside: false, listed: false, following: Vec::new() }
+    Note {
+        body,
+        before: before.trim(),
+        object,
+        after,
+        line,
+        tight,
+        cut,
+        beside: false,
+        listed: false,
+        following: Vec::new(),
+    }
 }
 
 /// The first format that can read the whole comment, and what it read.

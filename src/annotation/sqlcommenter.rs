@@ -46,7 +46,7 @@ pub(super) static HASURA: Format = Format {
 const TRACE: Key = Key { dimension: Trace, from: &["traceparent"], take: Take::Parent };
 
 /// Keys that make a list of pairs a tracer's whatever its blanks.
-const KNOWN: &[&str] = &[
+pub(super) const KNOWN: &[&str] = &[
     "action",
     "app_name",
     "application",
@@ -97,7 +97,8 @@ fn parse<'a>(note: &Note<'a>) -> Option<(Pairs<'a>, bool)> {
         return None;
     }
     let mut rest = note.body;
-    let mut strict = !rest.contains(char::is_whitespace);
+    // To the letter: a block without any blank.
+    let mut strict = note.tight && !rest.contains(char::is_whitespace);
     let mut pairs: Pairs<'a> = Vec::new();
     let mut named: Option<&str> = None;
     loop {

@@ -258,7 +258,7 @@ const BEFORE_SIGN: &[&str] = &[
 
 /// Whether this sign belongs to the number that follows at once, given the token before it.
 fn signs(text: &str, token: Token, last: Option<Token>) -> bool {
-    if token.kind != Kind::Mark || !matches!(slice(text, token), "-" | "+") {
+    if token.kind != Kind::Mark || !matches!(text.as_bytes().get(token.from), Some(b'-' | b'+')) {
         return false;
     }
     let digit = text.as_bytes().get(token.to).is_some_and(|b| b.is_ascii_digit() || *b == b'.');
@@ -275,7 +275,7 @@ fn signs(text: &str, token: Token, last: Option<Token>) -> bool {
 ///
 /// XXH3-64 over the tokens, each followed by one blank. [`hex`] is its written form.
 pub fn fingerprint(text: &str) -> u64 {
-    let mut out: Vec<u8> = Vec::with_capacity(text.len() + text.len() / 4);
+    let mut out: Vec<u8> = Vec::with_capacity(text.len() * 2);
     let mut lexer = Lexer::new(text, false);
     let mut last = None;
     while let Some(token) = lexer.token() {
@@ -283,7 +283,7 @@ pub fn fingerprint(text: &str) -> u64 {
             continue;
         }
         last = Some(token);
-        let bytes = slice(text, token).as_bytes();
+        let bytes = text.as_bytes().get(token.from..token.to).unwrap_or_default();
         match token.kind {
             Kind::Literal => out.extend_from_slice(b"? "),
             // Words are short: one loop beats a copy and a second pass.
