@@ -24,7 +24,7 @@ pub(super) struct Object<'a> {
 
 /// The object that the text begins with; none where it begins with none or with a broken one.
 pub(super) fn object(text: &str) -> Option<Object<'_>> {
-    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, pairs: Vec::new() };
+    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, pairs: Vec::with_capacity(12) };
     let cut = match reader.object("", 0) {
         Ok(()) => false,
         Err(Stop::End) => true,

@@ -184,7 +184,8 @@ fn canonical(dimension: Dimension, value: &str) -> Option<String> {
 /// The text without its control characters.
 fn clean(text: &str) -> Cow<'_, str> {
     // 0xc2 begins the second block of control characters, and little else in our texts.
-    if text.bytes().any(|b| b < 0x20 || b == 0x7f || b == 0xc2) && text.chars().any(char::is_control) {
+    let control = text.bytes().fold(false, |any, b| any | (b < 0x20) | (b == 0x7f) | (b == 0xc2));
+    if control && text.chars().any(char::is_control) {
         Cow::Owned(text.chars().filter(|c| !c.is_control()).collect())
     } else {
         Cow::Borrowed(text)
@@ -515,7 +516,8 @@ impl Reader {
         let ordered = || order.iter().filter_map(|&i| pieces.get(i));
 
         let mut dimensions = Dimensions::default();
-        let mut raw: Vec<(usize, usize, Annotation)> = Vec::new();
+        let count = pieces.iter().map(|piece| piece.pairs.len()).sum();
+        let mut raw: Vec<(usize, usize, Annotation)> = Vec::with_capacity(count);
         let rules = self.rules.apply(source, ordered().flat_map(|piece| piece.pairs.iter()));
         for (dimension, value) in rules {
             dimensions.fill(dimension, &value);
