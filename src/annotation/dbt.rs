@@ -4,7 +4,7 @@ use super::Dimension::{Dag, Model, Run, Task};
 use super::{Format, Found, Key, Note, Rank, Take, plain};
 
 /// dbt's default comment, `query-comment` with further keys, intermix.io's dbt package.
-pub(super) static DBT: Format = Format {
+pub(super) const DBT: Format = Format {
     name: "dbt",
     title: "dbt",
     example: r#"/* {"app": "dbt", "dbt_version": "1.9.4", "profile_name": "prod", "target_name": "prod", "node_id": "model.shop.orders"} */ create table orders as select 1"#,
@@ -15,7 +15,7 @@ pub(super) static DBT: Format = Format {
 };
 
 /// SELECT's packages `dbt_query_tags` and `dbt_snowflake_query_tags`.
-pub(super) static QUERY_TAGS: Format = Format {
+pub(super) const QUERY_TAGS: Format = Format {
     name: "dbt_query_tags",
     title: "dbt_query_tags",
     example: r#"select 1 /* {"app": "dbt", "dbt_query_tags_version": "3.2.0", "node_name": "orders", "node_meta": {"owner": "shop"}, "invocation_id": "5f0c1a2b"} */"#,
@@ -48,7 +48,7 @@ fn query_tags<'a>(note: &Note<'a>) -> Option<Found<'a>> {
 }
 
 /// Elementary's package for dbt.
-pub(super) static ELEMENTARY: Format = Format {
+pub(super) const ELEMENTARY: Format = Format {
     name: "elementary",
     title: "Elementary",
     example: r#"/* --ELEMENTARY-METADATA-- {"invocation_id":"5f0c1a2b","command":"test","package_name":"shop","resource_name":"not_null_orders_id","resource_type":"test"} --END-ELEMENTARY-METADATA-- */ select 1"#,
@@ -64,7 +64,7 @@ fn elementary<'a>(note: &Note<'a>) -> Option<Found<'a>> {
 }
 
 /// SQLMesh's plan or run id.
-pub(super) static SQLMESH: Format = Format {
+pub(super) const SQLMESH: Format = Format {
     name: "sqlmesh",
     title: "SQLMesh",
     example: "/* SQLMESH_PLAN: 5f0c1a2b */ create table orders as select 1",
@@ -85,7 +85,7 @@ fn sqlmesh<'a>(note: &Note<'a>) -> Option<Found<'a>> {
 }
 
 /// Dagster+ Insights: a sigil around an id, which for dbt is `node_id:invocation_id`.
-pub(super) static DAGSTER: Format = Format {
+pub(super) const DAGSTER: Format = Format {
     name: "dagster",
     title: "Dagster",
     example: "select 1\n-- snowflake_dagster_dbt_v1_opaque_id[[[model.shop.orders:5f0c1a2b]]]",

@@ -48,7 +48,7 @@ const ANCHORS: &[&str] = &[
 ];
 
 /// One object with a canonical key: our own signature, intermix.io's slides, home-grown ones.
-pub(super) static JSON: Format = Format {
+pub(super) const JSON: Format = Format {
     name: "json",
     title: "any JSON object",
     example: r#"/* {"app":"airflow","dag":"daily_aggs","task":"transfer","try_number":2} */ select 1"#,
@@ -64,7 +64,7 @@ fn json<'a>(note: &Note<'a>) -> Option<Found<'a>> {
 }
 
 /// A list of keys, at least two of them canonical.
-pub(super) static LIST: Format = Format {
+pub(super) const LIST: Format = Format {
     name: "list",
     title: "any list `k=v` or `k: v`",
     example: "select 1 -- dag_id: daily_aggs, task_id: transfer",
@@ -102,7 +102,7 @@ fn known(pairs: &Pairs<'_>) -> usize {
 }
 
 /// Airflow: what its hooks put beside the text, and lists that begin with its name.
-pub(super) static AIRFLOW: Format = Format {
+pub(super) const AIRFLOW: Format = Format {
     name: "airflow",
     title: "Airflow",
     example: "/* airflow dag=daily_aggs task=transfer run=scheduled__2026-11-22 */ select 1",
@@ -134,7 +134,7 @@ fn airflow<'a>(note: &Note<'a>) -> Option<Found<'a>> {
 }
 
 /// Monte Carlo's monitors.
-pub(super) static MONTE_CARLO: Format = Format {
+pub(super) const MONTE_CARLO: Format = Format {
     name: "monte_carlo",
     title: "Monte Carlo",
     example: "/* mc_monitor_id=0a1b2c3d */ select 1",
@@ -151,7 +151,7 @@ fn monte_carlo<'a>(note: &Note<'a>) -> Option<Found<'a>> {
 }
 
 /// What AWS asks of its partners: `partner: <name> -v <version>`, and the same with an object.
-pub(super) static PARTNER: Format = Format {
+pub(super) const PARTNER: Format = Format {
     name: "partner",
     title: "AWS partners (DataHub, …)",
     example: "-- partner: DataHub -v 0.15.0\nselect 1",
@@ -178,7 +178,7 @@ fn partner<'a>(note: &Note<'a>) -> Option<Found<'a>> {
 }
 
 /// Editors and connectors: `ApplicationName=DBeaver 23.2.0 - SQLEditor <Script-12.sql>`.
-pub(super) static CLIENT: Format = Format {
+pub(super) const CLIENT: Format = Format {
     name: "client",
     title: "DBeaver, DataGrip and other editors",
     example: "/* ApplicationName=DBeaver 23.2.0 - SQLEditor <Script-12.sql> */ select 1",
@@ -215,7 +215,7 @@ fn client<'a>(note: &Note<'a>) -> Option<Found<'a>> {
 }
 
 /// Sundeck's QTag, whose keys say what they are.
-pub(super) static QTAG: Format = Format {
+pub(super) const QTAG: Format = Format {
     name: "qtag",
     title: "QTag",
     example: r#"select 1 -- qtag:shop {"service:application":"checkout","region:dimension":"eu"}"#,

@@ -10,7 +10,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use super::generic::CANONICAL;
 use super::{Cow, Format, Found, Note, Rank, json};
 
-pub(super) static INTERMIX: Format = Format {
+pub(super) const INTERMIX: Format = Format {
     name: "intermix",
     title: "intermix.io",
     example: "/* INTERMIX_ID: eyJhcHAiOiAiYWlyZmxvdyIsICJhcHBfdmVyIjogIjEuMTAiLCAiZGFnIjogImRhaWx5X2FnZ3MiLCAidGFzayI6ICJ0cmFuc2ZlciJ9 */ insert into a select 1",

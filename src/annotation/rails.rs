@@ -3,7 +3,7 @@
 use super::Dimension::{App, Trace};
 use super::{Cow, Format, Found, Key, Note, Pairs, Rank, Take, plain};
 
-pub(super) static RAILS: Format = Format {
+pub(super) const RAILS: Format = Format {
     name: "rails",
     title: "Rails: marginalia, query logs",
     example: "select 1 /*application:Shop,controller:orders,action:index*/",

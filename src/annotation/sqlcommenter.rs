@@ -11,7 +11,7 @@ use super::Dimension::{App, Person, Trace};
 use super::{Cow, Format, Found, Key, Note, Pairs, Rank, Take, has, plain};
 
 /// Google's specification, now OpenTelemetry's: Django, Flask, SQLAlchemy, Rails, Laravel, Knex, Sequelize, Spring.
-pub(super) static SQLCOMMENTER: Format = Format {
+pub(super) const SQLCOMMENTER: Format = Format {
     name: "sqlcommenter",
     title: "sqlcommenter, OpenTelemetry",
     example: "select 1 /*action='%2Fparam%2Ad',application='shop',controller='index',traceparent='00-5bd66ef5095369c7b0d1f8f4bd33716a-c532cb4098ac3dd2-01'*/",
@@ -22,7 +22,7 @@ pub(super) static SQLCOMMENTER: Format = Format {
 };
 
 /// Datadog's database monitoring, which leads.
-pub(super) static DATADOG: Format = Format {
+pub(super) const DATADOG: Format = Format {
     name: "datadog",
     title: "Datadog",
     example: "/*dddbs='orders-db',dde='prod',ddps='checkout',ddpv='1.4',traceparent='00-00000000000000005bd66ef5095369c7-c532cb4098ac3dd2-01'*/ select 1",
@@ -33,7 +33,7 @@ pub(super) static DATADOG: Format = Format {
 };
 
 /// Hasura: bare values, blanks after the commas.
-pub(super) static HASURA: Format = Format {
+pub(super) const HASURA: Format = Format {
     name: "hasura",
     title: "Hasura",
     example: "select 1 /* request_id=487c0a1b, field_name=child, operation_name=GetChild */",
