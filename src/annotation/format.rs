@@ -55,7 +55,7 @@ pub(super) const fn qualified(dimension: Dimension, from: &'static [&'static str
 /// One way of writing annotations.
 #[derive(Debug)]
 pub struct Format {
-    /// Its name in [`Annotation::format`] and in the documentation.
+    /// Its name in [`Annotation::format`](super::Annotation::format) and in the documentation.
     pub name: &'static str,
     /// Who writes it.
     pub title: &'static str,

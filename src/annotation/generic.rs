@@ -275,16 +275,18 @@ fn pair(text: &str, blanks: bool) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
     let sign = chars.next().filter(|c| matches!(c, ':' | '='))?;
     let value = chars.as_str();
     // `a = 1` is SQL, `a::int` too.
-    if key.is_empty() || value.starts_with(sign) || sign == '=' && value.starts_with(char::is_whitespace) {
+    let named = key.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '@'));
+    if !named || value.starts_with(sign) || sign == '=' && value.starts_with(char::is_whitespace) {
         return None;
     }
     let value = value.trim();
     let unquoted = ['\'', '"'].iter().find_map(|q| value.strip_prefix(*q)?.strip_suffix(*q)).unwrap_or(value);
     // A value is a word or a short name; more is prose or SQL.
     let words = unquoted.split_whitespace().count();
+    let names = |word: &str| word.contains(':') && !word.starts_with(|c: char| c.is_ascii_digit());
     let plain = !unquoted.contains(['\'', '"', '(', ')', '{', '}', '=', ';'])
-        && !unquoted.split_whitespace().skip(1).any(|word| word.contains(':'));
-    let short = if sign == '=' || blanks { words == 1 || unquoted != value } else { words <= 4 };
+        && !unquoted.split_whitespace().skip(1).any(names);
+    let short = if blanks { words == 1 } else { words <= 4 };
     (!unquoted.is_empty() && plain && short).then_some((Cow::Borrowed(key), Cow::Borrowed(unquoted)))
 }
 
