@@ -15,7 +15,7 @@ use arrow::{
 use chrono::{DateTime, NaiveDateTime, Utc};
 
 use crate::{
-    model::{Column, Figures, Kind, NONE, Plan, Question, Role},
+    model::{Column, Figures, Kind, NONE, Plan, Question, Role, Values},
     query::End,
     sql::{Output, Statement},
 };
@@ -51,10 +51,9 @@ pub fn shape(plan: &Plan, statement: &Statement, batches: &[RecordBatch]) -> Res
     let rows = match &plan.question {
         Question::Figures(figures) => table(plan, grouped(plan, figures, statement, batches, &mut notices)?)?,
         Question::List(list) => {
-            let limited = if list.limit < plan.rows { "`limit`" } else { "the row limit" };
-            listed(plan, batches, list.limit, limited, &mut notices)?
+            listed(plan, batches, list.limit, list.limited, &mut notices)?
         }
-        Question::Values(values) => ranked(plan, batches, values.limit, &mut notices)?,
+        Question::Values(values) => ranked(plan, batches, values, &mut notices)?,
     };
     Ok(Answer { columns: plan.columns.clone(), rows, notices })
 }
@@ -250,7 +249,7 @@ fn listed(
     plan: &Plan,
     batches: &[RecordBatch],
     limit: u64,
-    limited: &str,
+    limited: bool,
     notices: &mut Vec<String>,
 ) -> Result<RecordBatch, ArrowError> {
     let schema = schema(plan);
@@ -263,7 +262,9 @@ fn listed(
     if rows.num_rows() <= limit {
         return Ok(rows);
     }
-    notices.push(format!("only the first {limit} rows are shown, and there are more; {limited} says how many"));
+    if !limited {
+        notices.push(format!("only the first {limit} rows are shown, and there are more; `limit` sets how many"));
+    }
     Ok(rows.slice(0, limit))
 }
 
@@ -278,8 +279,8 @@ fn typed(array: &ArrayRef, kind: Kind) -> Result<ArrayRef, ArrowError> {
     }
 }
 
-fn ranked(plan: &Plan, batches: &[RecordBatch], limit: u64, notices: &mut Vec<String>) -> Result<RecordBatch, ArrowError> {
-    let rows = listed(plan, batches, limit, "`limit`", notices)?;
+fn ranked(plan: &Plan, batches: &[RecordBatch], values: &Values, notices: &mut Vec<String>) -> Result<RecordBatch, ArrowError> {
+    let rows = listed(plan, batches, values.limit, values.limited, notices)?;
     let mut columns = rows.columns().to_vec();
     if let Some(values) = columns.first_mut() {
         *values = Arc::new(StringArray::from_iter_values(values.as_string::<i32>().iter().map(|value| value.unwrap_or(NONE))));

@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 use crate::{
     answer::{self, Answer},
     model, query,
+    settings::ROWS,
     sql::{self, Dialect, Statement},
     warehouse::{self, Warehouse},
 };
@@ -32,9 +33,6 @@ impl Default for Range {
         Range { from: "now-24h".into(), to: "now".into(), every: None, zone: Tz::UTC, rows: ROWS }
     }
 }
-
-/// The rows of an answer where nothing says otherwise, which is Grafana's own limit.
-pub const ROWS: u64 = 1_000_000;
 
 /// Why a panel query was not answered.
 #[derive(Debug, thiserror::Error)]

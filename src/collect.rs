@@ -1,10 +1,11 @@
 //! Warehouse → history: what ended in a window is fetched, signed and appended, day by day.
 
-use chrono::{DateTime, Days, NaiveTime, Utc};
+use chrono::{Days, NaiveTime};
+use futures::TryStreamExt as _;
 
 use crate::{
     annotation::Reader,
-    history::{self, Appended, Collected, History},
+    history::{self, Appended, Collected, History, record::Harvest},
     warehouse::{self, Span, Warehouse},
 };
 
@@ -19,15 +20,6 @@ pub enum Error {
     History(#[from] history::Error),
 }
 
-/// How far collecting is, after each day.
-#[derive(Debug, Clone, Copy)]
-pub struct Progress {
-    /// What the day brought.
-    pub appended: Appended,
-    /// The end of what is known to be whole.
-    pub until: DateTime<Utc>,
-}
-
 /// Collects everything of `warehouse`, called `name`, that ended in the window.
 pub async fn collect(
     warehouse: &dyn Warehouse,
@@ -35,16 +27,19 @@ pub async fn collect(
     window: Span,
     history: &History,
     reader: &Reader,
-    mut progress: impl FnMut(Progress),
+    mut progress: impl FnMut(Appended),
 ) -> Result<(), Error> {
     let mut from = window.from;
     while from < window.to {
         let midnight = from.date_naive().checked_add_days(Days::new(1)).map(|date| date.and_time(NaiveTime::MIN).and_utc());
         let to = midnight.unwrap_or(window.to).min(window.to);
-        let harvest = warehouse.collect(Span { from, to }).await?;
+        let mut parts = warehouse.collect(Span { from, to });
+        while let Some(part) = parts.try_next().await? {
+            progress(history.append(&part, &[], reader)?);
+        }
+        // Only now is the interval known to be whole.
         let collected = [Collected { warehouse: name.to_owned(), from, to }];
-        let appended = history.append(&harvest, &collected, reader)?;
-        progress(Progress { appended, until: to });
+        history.append(&Harvest::default(), &collected, reader)?;
         from = to;
     }
     Ok(())

@@ -32,9 +32,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { rows: crate::ask::ROWS, timeout: 60 }
+        Limits { rows: ROWS, timeout: 60 }
     }
 }
+
+/// The rows of an answer where nothing says otherwise, which is Grafana's own limit.
+pub const ROWS: u64 = 1_000_000;
 
 /// Why settings were not read. Their values, which can be secret, are in no message.
 #[derive(Debug, thiserror::Error)]

@@ -78,8 +78,8 @@ pub async fn make(folder: &Path, wanted: &Wanted) -> Result<(), Error> {
     let window = Span { from: end - TimeDelta::days(i64::from(days)), to: end };
     let (mut written, mut bytes) = (0, 0);
     collect::collect(&source, demo::WAREHOUSE, window, &history, &Reader::default(), |progress| {
-        written += progress.appended.queries;
-        bytes += progress.appended.bytes;
+        written += progress.queries;
+        bytes += progress.bytes;
         bar.set_position(written);
     })
     .await?;

@@ -106,7 +106,7 @@ struct QueryArgs {
     #[arg(long, conflicts_with = "format")]
     chart: bool,
     /// At most this many rows
-    #[arg(long, value_name = "N", default_value_t = ask::ROWS, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = settings::ROWS, value_parser = clap::value_parser!(u64).range(1..))]
     max_rows: u64,
     #[command(flatten)]
     source: Source,
@@ -134,9 +134,18 @@ struct AnnotationsArgs {
 
 #[derive(Debug, Args)]
 struct BenchArgs {
-    /// Measure the engine on this history instead of a fresh demo
+    /// Measure questions on this history, a demo; without it, reading and writing
     #[arg(long, value_name = "DIR")]
     history: Option<PathBuf>,
+    /// How often each question is asked; the median counts
+    #[arg(long, default_value_t = 5)]
+    runs: u32,
+    /// How many queries are written
+    #[arg(long, default_value_t = 600_000)]
+    queries: u64,
+    /// Write the texts that are read to this file instead, as JSON lines, for others to read
+    #[arg(long, value_name = "FILE")]
+    texts: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -261,7 +270,7 @@ async fn answer(args: QueryArgs) -> Result<(), Error> {
 fn sql(args: &SqlArgs) -> Result<(), Error> {
     let entry = warehouse::entry(&args.warehouse)
         .ok_or_else(|| Error::Argument(format!("no warehouse is called `{}`", args.warehouse)))?;
-    let (_, statement) = ask::compile(&args.text, &args.range.range(ask::ROWS), Utc::now(), entry.dialect)?;
+    let (_, statement) = ask::compile(&args.text, &args.range.range(settings::ROWS), Utc::now(), entry.dialect)?;
     Ok(writeln!(io::stdout().lock(), "{}", statement.text)?)
 }
 

@@ -39,7 +39,7 @@ use crate::annotation::{Reader, Reading, Source};
 const GROUP_ROWS: usize = 131_072;
 
 /// Rows of a file, so that a day of a million queries is read and checked by several threads.
-const FILE_ROWS: usize = 2 * GROUP_ROWS;
+const FILE_ROWS: usize = GROUP_ROWS;
 
 /// Rows that are signed and put into Arrow arrays at a time.
 const BATCH_ROWS: usize = 8_192;

@@ -171,7 +171,9 @@ impl History {
         if meta.version > VERSION {
             return Err(Error::Newer { path: root.to_owned(), found: meta.version, known: VERSION });
         }
-        Ok(History { root: root.to_owned(), meta, checked: Mutex::default(), manifests: Mutex::default() })
+        // The engine takes every path from the root of the file system.
+        let root = std::path::absolute(root).map_err(|cause| Error::Io { path: root.to_owned(), cause })?;
+        Ok(History { root, meta, checked: Mutex::default(), manifests: Mutex::default() })
     }
 
     /// A new, empty history in a folder that is empty or not there.

@@ -2,7 +2,8 @@
 //!
 //! `query` holds what design calls a query and three columns that reading would otherwise derive again for every panel:
 //! `signed` (has an annotation), `error_group` ([`error_group`]) and `annotation.<key>` for the raw keys of
-//! [`Promoted`]. Every text column is null where the value is empty, blank or missing.
+//! [`Promoted`]. Every text column is null where the value is empty, blank, missing or the word for it, and without
+//! white space at its end; only the map has what was written.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -18,7 +19,7 @@ use arrow::{
 use super::record::{ColumnState, Query, TableState, Touch};
 use crate::{
     annotation::{Dimension, Reading, Statement},
-    model::error_group,
+    model::{NONE, error_group},
 };
 
 /// The version of the columns below, kept with every file. A reader takes every version up to its own: columns are only
@@ -196,7 +197,7 @@ fn elapsed(query: &Query) -> Option<i64> {
 }
 
 fn present(value: Option<&str>) -> Option<&str> {
-    value.map(str::trim_end).filter(|value| !value.trim_start().is_empty())
+    value.map(str::trim_end).filter(|value| !value.trim_start().is_empty() && *value != NONE)
 }
 
 /// Rows of `query` on their way into an Arrow batch.
@@ -270,7 +271,7 @@ impl QueryRows {
         let [cached, cut, signed] = &mut self.booleans;
         cached.append_option(query.cache_hit);
         cut.append_value(query.text_truncated);
-        signed.append_value(!reading.annotations.is_empty());
+        signed.append_value(reading.signed());
         for (dimension, builder) in Dimension::ALL.iter().zip(&mut self.dimensions) {
             builder.append_option(present(reading.dimensions.get(*dimension)));
         }

@@ -237,6 +237,8 @@ pub struct List {
     pub order: Vec<(Expr, bool)>,
     /// At most this many.
     pub limit: u64,
+    /// Whether the panel query itself says so; else an answer that is cut must.
+    pub limited: bool,
 }
 
 /// The values of one dimension, most used first.
@@ -248,4 +250,6 @@ pub struct Values {
     pub of: Expr,
     /// At most this many.
     pub limit: u64,
+    /// Whether the panel query itself says so; else an answer that is cut must.
+    pub limited: bool,
 }

@@ -299,16 +299,21 @@ fn listed(list: &query::List, asked: &Asked) -> Result<Plan, Error> {
         None => newest,
         Some(order) => std::iter::once((known(&order.by)?.expr, order.descending)).chain(newest).collect(),
     };
-    let limit = list.limit.unwrap_or(LIST_LIMIT);
+    let (limit, limited) = limit(list.limit, LIST_LIMIT, asked);
     Ok(Plan {
         window: Window { from: asked.from, to: asked.to, selects: Selects::Overlapping },
         now: asked.now,
         zone: asked.zone,
         columns,
-        question: Question::List(List { filter, items, order, limit: limit.min(asked.rows) }),
+        question: Question::List(List { filter, items, order, limit, limited }),
         rows: asked.rows,
         notices: Vec::new(),
     })
+}
+
+// How many rows, and whether the panel query itself says so.
+fn limit(said: Option<u64>, default: u64, asked: &Asked) -> (u64, bool) {
+    (said.unwrap_or(default).min(asked.rows), said.is_some_and(|said| said <= asked.rows))
 }
 
 fn ranked(values: &query::Values, asked: &Asked) -> Result<Plan, Error> {
@@ -318,6 +323,7 @@ fn ranked(values: &query::Values, asked: &Asked) -> Result<Plan, Error> {
         Of::Boolean => Expr::Word(Box::new(known.expr.clone())),
         _ => known.grouped(),
     };
+    let (limit, limited) = limit(values.limit, VALUES_LIMIT, asked);
     let queries = measure_named("queries").map_or("Queries", |m| m.title);
     let columns = vec![
         column(&known, Role::Dimension, Kind::Text),
@@ -328,7 +334,7 @@ fn ranked(values: &query::Values, asked: &Asked) -> Result<Plan, Error> {
         now: asked.now,
         zone: asked.zone,
         columns,
-        question: Question::Values(Values { filter, of, limit: values.limit.unwrap_or(VALUES_LIMIT).min(asked.rows) }),
+        question: Question::Values(Values { filter, of, limit, limited }),
         rows: asked.rows,
         notices: Vec::new(),
     })

@@ -140,7 +140,7 @@ impl Writer<'_> {
         let (select, mut outputs, keys) = self.grouped(figures, false, "  ");
         let grouped = format!("  {select}\n  group by {}", ordinals(keys));
         let place = format!("case when place <= {0} then place else {1} end as place", pick.count, pick.count.saturating_add(1));
-        let order = self.order(&names, pick.end);
+        let order = self.order(&names, figures.min, pick.end);
         let mut text = format!(
             "with grouped as (\n{grouped}\n), ranked as (\n  select *, row_number() over (order by {order}) as place, count(*) over () as group_count\n  from grouped\n)"
         );
@@ -281,13 +281,16 @@ impl Writer<'_> {
         }
     }
 
-    // The first figure decides, then the groups; what is missing comes last.
-    fn order(&self, names: &Names, end: End) -> String {
+    // The first figure decides, then the groups; what is missing, or too few to say, comes last.
+    fn order(&self, names: &Names, min: Option<u64>, end: End) -> String {
         let direction = match end {
             End::Top => "desc",
             End::Bottom => "asc",
         };
-        let first = names.figures.first().map(|figure| format!("{figure} {direction} nulls last"));
+        let first = names.figures.first().map(|figure| match (min, names.counts.first()) {
+            (Some(min), Some(count)) => format!("case when {count} >= {min} then {figure} end {direction} nulls last"),
+            _ => format!("{figure} {direction} nulls last"),
+        });
         let groups = names.groups.iter().map(|group| format!("{group} nulls last"));
         first.into_iter().chain(groups).collect::<Vec<_>>().join(", ")
     }

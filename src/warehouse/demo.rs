@@ -1,7 +1,11 @@
 //! The demo workload as a warehouse: it can be collected from and nothing else.
 
 use async_trait::async_trait;
-use chrono::Days;
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 
 use super::{Error, Rows, Span, Warehouse};
 use crate::{
@@ -9,6 +13,9 @@ use crate::{
     history::record::Harvest,
     sql::{Dialect, Statement},
 };
+
+/// Queries that are made at a time: two files of a row group each, and some two hundred megabytes.
+const PART: usize = 262_144;
 
 /// A warehouse that never was.
 pub struct Demo {
@@ -32,19 +39,19 @@ impl Warehouse for Demo {
         Err(Error::Engine("the demo workload answers only from the history it is collected into".into()))
     }
 
-    async fn collect(&self, window: Span) -> Result<Harvest, Error> {
-        let mut harvest = Harvest::default();
-        let mut date = window.from.date_naive();
-        while date.and_time(chrono::NaiveTime::MIN).and_utc() < window.to {
-            let day = self.workload.day(date);
-            let inside = |at: chrono::DateTime<chrono::Utc>| at >= window.from && at < window.to;
-            harvest.queries.extend(day.queries.into_iter().filter(|query| query.ended_at.is_some_and(inside)));
-            harvest.touches.extend(day.touches.into_iter().filter(|touch| inside(touch.ended_at)));
-            harvest.tables.extend(day.tables.into_iter().filter(|table| inside(table.at)));
-            harvest.columns.extend(day.columns.into_iter().filter(|column| inside(column.at)));
-            let Some(next) = date.checked_add_days(Days::new(1)) else { break };
-            date = next;
-        }
-        Ok(harvest)
+    fn collect(&self, window: Span) -> BoxStream<'_, Result<Harvest, Error>> {
+        let inside = move |at: DateTime<Utc>| at >= window.from && at < window.to;
+        let days = self.workload.days().filter(move |date| {
+            let midnight = date.and_time(NaiveTime::MIN).and_utc();
+            midnight < window.to && midnight + TimeDelta::days(1) > window.from
+        });
+        let parts = days.flat_map(|date| self.workload.parts(date, PART)).map(move |mut part| {
+            part.queries.retain(|query| query.ended_at.is_some_and(inside));
+            part.touches.retain(|touch| inside(touch.ended_at));
+            part.tables.retain(|table| inside(table.at));
+            part.columns.retain(|column| inside(column.at));
+            Ok(part)
+        });
+        stream::iter(parts).boxed()
     }
 }

@@ -28,12 +28,15 @@ use datafusion::{
     physical_plan::ExecutionPlan,
     prelude::{SessionConfig, SessionContext},
 };
-use futures::TryStreamExt;
+use futures::{
+    StreamExt as _, TryStreamExt as _,
+    stream::{self, BoxStream},
+};
 
 use super::{Error, Rows, Span, Warehouse};
 use crate::{
     history::{Entry, Files, History, Table, record::Harvest, schema},
-    model::{Buckets, Every, Selects},
+    model::{Buckets, Every, NONE, Selects},
     sql::{Dialect, Statement, identifier},
 };
 
@@ -52,7 +55,8 @@ pub static DIALECT: Dialect = Dialect {
     double: |x| format!("cast({x} as double)"),
     // Arrow's LIKE has a backslash as its escape, the panel query's has none.
     like: |x, pattern| format!("{x} like {}", (DIALECT.text)(&pattern.replace('\\', "\\\\"))),
-    matches: |x, pattern| format!("{x} ~ {}", (DIALECT.text)(pattern)),
+    // `.` is any character, a line break too, as on PostgreSQL.
+    matches: |x, pattern| format!("{x} ~ {}", (DIALECT.text)(&format!("(?s){pattern}"))),
 };
 
 fn bucket(x: &str, buckets: &Buckets) -> String {
@@ -191,7 +195,7 @@ impl Engine {
                 let column = identifier(&schema::promoted_column(key));
                 match promoted {
                     true => column,
-                    false => format!("nullif(rtrim(annotations[{}]), '') as {column}", (DIALECT.text)(key)),
+                    false => format!("{} as {column}", present(&format!("annotations[{}]", (DIALECT.text)(key)))),
                 }
             });
             let select: Vec<String> = columns.iter().cloned().chain(raw).collect();
@@ -201,6 +205,13 @@ impl Engine {
         context.register_table("query", view.into_view()).map_err(refused)?;
         Ok(())
     }
+}
+
+// What the writer makes of a text before it is a column of its own.
+fn present(x: &str) -> String {
+    let blank: String = ('\0'..='\u{ffff}').filter(|c| c.is_whitespace()).collect();
+    let (blank, none) = ((DIALECT.text)(&blank), (DIALECT.text)(NONE));
+    format!("nullif(nullif(rtrim({x}, {blank}), ''), {none})")
 }
 
 fn refused(cause: DataFusionError) -> Error {
@@ -224,8 +235,8 @@ impl Warehouse for Engine {
         self.answer(statement).await
     }
 
-    async fn collect(&self, _: Span) -> Result<Harvest, Error> {
-        Err(Error::NoSource("the history"))
+    fn collect(&self, _: Span) -> BoxStream<'_, Result<Harvest, Error>> {
+        stream::once(async { Err(Error::NoSource("the history")) }).boxed()
     }
 }
 

@@ -6,6 +6,7 @@ pub mod history;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use futures::stream::BoxStream;
 
 use crate::{
     history::record::Harvest,
@@ -90,8 +91,8 @@ pub trait Warehouse: Send + Sync {
     /// Runs a statement. Dropping the future stops the engine.
     async fn run(&self, statement: &Statement) -> Result<Rows, Error>;
 
-    /// Everything that ended in the window, to be signed and stored.
-    async fn collect(&self, window: Span) -> Result<Harvest, Error>;
+    /// Everything that ended in the window, to be signed and stored; in parts, because a day can be larger than memory.
+    fn collect(&self, window: Span) -> BoxStream<'_, Result<Harvest, Error>>;
 }
 
 pub use demo::Demo;
