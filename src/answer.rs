@@ -15,13 +15,29 @@ use arrow::{
 use chrono::{DateTime, NaiveDateTime, Utc};
 
 use crate::{
-    model::{Column, Figures, Kind, NONE, Plan, Question, Role, Values},
+    model::{Buckets, Column, Figures, Kind, NONE, Plan, Question, Role, Values},
     query::End,
     sql::{Output, Statement},
 };
 
 /// The value that stands for the groups that were not picked.
 pub const OTHER: &str = "(other)";
+
+/// Why an engine's rows could not be shaped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The engine's columns are not what its statement promised.
+    #[error("the answer could not be read: {0}")]
+    Arrow(#[from] ArrowError),
+    /// A series is whole or it is wrong, and these are too many to be whole.
+    #[error(
+        "this makes more than {limit} points; `top 20`, a condition, a shorter range or a coarser `every` makes fewer"
+    )]
+    Points {
+        /// The limit.
+        limit: u64,
+    },
+}
 
 /// What was asked, answered.
 #[derive(Debug, Clone)]
@@ -46,29 +62,60 @@ pub fn data_type(kind: Kind) -> DataType {
 }
 
 /// Gives an engine's rows the shape the plan promised.
-pub fn shape(plan: &Plan, statement: &Statement, batches: &[RecordBatch]) -> Result<Answer, ArrowError> {
+pub fn shape(plan: &Plan, statement: &Statement, batches: &[RecordBatch]) -> Result<Answer, Error> {
     let mut notices = plan.notices.clone();
     let rows = match &plan.question {
-        Question::Figures(figures) => table(plan, grouped(plan, figures, statement, batches, &mut notices)?)?,
-        Question::List(list) => {
-            listed(plan, batches, list.limit, list.limited, &mut notices)?
+        Question::Figures(figures) => {
+            let (series, rows) = grouped(plan, figures, statement, batches, &mut notices)?;
+            table(plan, &series, &rows)?
         }
+        Question::List(list) => listed(plan, batches, list.limit, list.limited, &mut notices)?,
         Question::Values(values) => ranked(plan, batches, values, &mut notices)?,
     };
     Ok(Answer { columns: plan.columns.clone(), rows, notices })
 }
 
 fn schema(plan: &Plan) -> Arc<Schema> {
-    let fields = plan.columns.iter().map(|column| Field::new(&column.name, data_type(column.kind), column.role != Role::Time));
+    let fields =
+        plan.columns.iter().map(|column| Field::new(&column.name, data_type(column.kind), column.role != Role::Time));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 // One row of the answer before it is a batch.
 struct Row {
     bucket: usize,
-    place: Option<u64>,
+    series: usize,
+    values: Vec<Option<Value>>,
+}
+
+// One group: its dimensions, and whether it stands for those that were not picked.
+#[derive(PartialEq, Eq, Hash, Clone)]
+struct Series {
     group: Vec<Option<String>>,
-    values: Vec<Option<f64>>,
+    rest: bool,
+}
+
+// Bytes add up to more than a float counts one by one.
+#[derive(Clone, Copy)]
+enum Value {
+    Integer(i64),
+    Number(f64),
+}
+
+impl Value {
+    fn number(self) -> f64 {
+        match self {
+            Value::Integer(value) => value as f64,
+            Value::Number(value) => value,
+        }
+    }
+
+    fn integer(self) -> i64 {
+        match self {
+            Value::Integer(value) => value,
+            Value::Number(value) => value.round() as i64,
+        }
+    }
 }
 
 fn grouped(
@@ -77,16 +124,22 @@ fn grouped(
     statement: &Statement,
     batches: &[RecordBatch],
     notices: &mut Vec<String>,
-) -> Result<Vec<Row>, ArrowError> {
+) -> Result<(Vec<Series>, Vec<Row>), Error> {
     let labels: HashMap<NaiveDateTime, usize> =
         figures.buckets.iter().flat_map(|buckets| buckets.labels.iter().copied().zip(0..)).collect();
+    let kinds: Vec<Kind> =
+        plan.columns.iter().filter(|column| column.role == Role::Measure).map(|column| column.kind).collect();
+    let picked = figures.pick.map_or(u64::MAX, |pick| pick.count);
+    let folds = figures.figures.iter().any(|figure| figure.additive);
+    let mut series: Vec<Series> = Vec::new();
+    let mut known: HashMap<Series, usize> = HashMap::new();
     let mut rows: Vec<Row> = Vec::new();
     let mut groups = 0;
     for batch in batches {
         let mut bucket = None;
         let mut place = None;
         let mut texts: Vec<StringArray> = Vec::new();
-        let mut values: Vec<Float64Array> = Vec::new();
+        let mut values: Vec<Vec<Option<Value>>> = Vec::new();
         let mut counts: Vec<Int64Array> = Vec::new();
         for (output, column) in statement.outputs.iter().zip(batch.columns()) {
             let integers = || cast(column, &DataType::Int64).map(|column| column.as_primitive::<Int64Type>().clone());
@@ -96,7 +149,16 @@ fn grouped(
                     bucket = Some(times.as_primitive::<TimestampMicrosecondType>().clone());
                 }
                 Output::Group(_) => texts.push(cast(column, &DataType::Utf8)?.as_string::<i32>().clone()),
-                Output::Figure(_) => values.push(cast(column, &DataType::Float64)?.as_primitive::<Float64Type>().clone()),
+                Output::Figure(nth) if kinds.get(*nth) == Some(&Kind::Integer) => {
+                    values.push(integers()?.iter().map(|value| value.map(Value::Integer)).collect());
+                }
+                Output::Figure(_) => {
+                    let numbers = cast(column, &DataType::Float64)?;
+                    let numbers = numbers.as_primitive::<Float64Type>().iter();
+                    values.push(
+                        numbers.map(|value| value.filter(|value| value.is_finite()).map(Value::Number)).collect(),
+                    );
+                }
                 Output::Count(_) => counts.push(integers()?),
                 Output::Place => place = Some(integers()?),
                 Output::Groups => groups = groups.max(arrow::compute::max(&integers()?).unwrap_or(0)),
@@ -107,113 +169,166 @@ fn grouped(
             let bucket = match &bucket {
                 None => 0,
                 Some(times) if times.is_null(row) => continue,
-                Some(times) => match DateTime::from_timestamp_micros(times.value(row)).and_then(|at| labels.get(&at.naive_utc())) {
-                    Some(bucket) => *bucket,
-                    None => continue,
-                },
+                Some(times) => {
+                    match DateTime::from_timestamp_micros(times.value(row)).and_then(|at| labels.get(&at.naive_utc())) {
+                        Some(bucket) => *bucket,
+                        None => continue,
+                    }
+                }
             };
-            let mut values: Vec<Option<f64>> =
-                values.iter().map(|column| column.is_valid(row).then(|| column.value(row)).filter(|v| v.is_finite())).collect();
-            for ((value, count), min) in values.iter_mut().zip(&counts).zip(std::iter::repeat(figures.min.unwrap_or(0))) {
+            let mut values: Vec<Option<Value>> =
+                values.iter().map(|column| column.get(row).copied().flatten()).collect();
+            for ((value, count), min) in values.iter_mut().zip(&counts).zip(std::iter::repeat(figures.min.unwrap_or(0)))
+            {
                 if u64::try_from(count.value(row)).unwrap_or(0) < min {
                     *value = None;
                 }
             }
-            let group = texts.iter().map(|column| column.is_valid(row).then(|| column.value(row).to_owned())).collect();
-            let place = place.as_ref().map(|places| u64::try_from(places.value(row)).unwrap_or(u64::MAX));
-            rows.push(Row { bucket, place, group, values });
+            let place = place.as_ref().map_or(0, |places| u64::try_from(places.value(row)).unwrap_or(u64::MAX));
+            let rest = place > picked;
+            if rest && !folds {
+                continue;
+            }
+            let group = texts.iter().map(|column| match (rest, column.is_valid(row)) {
+                (true, _) => Some(OTHER.to_owned()),
+                (false, valid) => valid.then(|| column.value(row).to_owned()),
+            });
+            let found = Series { group: group.collect(), rest };
+            let next = series.len();
+            let nth = *known.entry(found).or_insert_with_key(|found| {
+                series.push(found.clone());
+                next
+            });
+            rows.push(Row { bucket, series: nth, values });
         }
     }
-    let limit = usize::try_from(plan.rows).unwrap_or(usize::MAX);
-    if rows.len() > limit {
-        rows.truncate(limit);
-        notices.push(format!("only {limit} rows are shown, and there are more; `top` or a coarser `every` shows all there is"));
+    drop(known);
+    let hidden = groups.saturating_sub(i64::try_from(picked).unwrap_or(i64::MAX));
+    match hidden {
+        _ if folds => {}
+        ..1 => {}
+        1 => notices.push("1 more group not shown".to_owned()),
+        _ => notices.push(format!("{hidden} more groups not shown")),
     }
-    if let Some(pick) = figures.pick {
-        let hidden = groups - i64::try_from(pick.count).unwrap_or(i64::MAX);
-        if !figures.figures.iter().any(|figure| figure.additive) {
-            rows.retain(|row| row.place.is_none_or(|place| place <= pick.count));
-            match hidden {
-                ..1 => {}
-                1 => notices.push("1 more group not shown".to_owned()),
-                _ => notices.push(format!("{hidden} more groups not shown")),
+    match &figures.buckets {
+        Some(buckets) => {
+            let limit = plan.rows.max(crate::settings::ROWS);
+            if rows.len() as u64 > limit {
+                return Err(Error::Points { limit });
+            }
+            if figures.groups.is_empty() && series.is_empty() {
+                series.push(Series { group: Vec::new(), rest: false });
+            }
+            let most = usize::try_from(plan.rows).unwrap_or(usize::MAX) / buckets.starts.len().max(1);
+            if series.len() > most.max(1) {
+                notices.push(format!(
+                    "only the {} largest of {} series are shown; `top` chooses them",
+                    most.max(1),
+                    series.len()
+                ));
+                keep_largest(&mut series, &mut rows, most.max(1));
+            }
+            fill(plan, figures, buckets, series.len(), &mut rows);
+        }
+        None => {
+            let limit = usize::try_from(plan.rows).unwrap_or(usize::MAX);
+            if rows.len() > limit {
+                rows.truncate(limit);
+                notices.push(format!(
+                    "only the first {limit} rows are shown, and there are more; `top` shows the rest as one"
+                ));
+            }
+            if let ([], [row]) = (figures.groups.as_slice(), rows.as_mut_slice()) {
+                for (value, nothing) in row.values.iter_mut().zip(empty(plan, figures, None)) {
+                    *value = value.or(nothing);
+                }
             }
         }
-        for row in &mut rows {
-            if row.place.is_some_and(|place| place > pick.count) {
-                row.group.fill(Some(OTHER.to_owned()));
-            }
-        }
     }
-    for value in rows.iter_mut().flat_map(|row| &mut row.group) {
+    for value in series.iter_mut().flat_map(|series| &mut series.group) {
         value.get_or_insert_with(|| NONE.to_owned());
     }
-    fill(plan, figures, &mut rows);
     let direction = figures.pick.map_or(End::Top, |pick| pick.end);
-    let rest = |row: &Row| figures.pick.is_some_and(|pick| row.place.is_some_and(|place| place > pick.count));
+    let of = |row: &Row| series.get(row.series);
     rows.sort_by(|a, b| {
         a.bucket
             .cmp(&b.bucket)
-            .then_with(|| rest(a).cmp(&rest(b)))
+            .then_with(|| of(a).map(|series| series.rest).cmp(&of(b).map(|series| series.rest)))
             .then_with(|| by_value(first(a), first(b), direction))
-            .then_with(|| by_group(&a.group, &b.group))
+            .then_with(|| by_group(of(a), of(b)))
     });
-    Ok(rows)
+    Ok((series, rows))
 }
 
-fn first(row: &Row) -> Option<f64> {
+// Those with the largest total of the first figure, over all buckets.
+fn keep_largest(series: &mut Vec<Series>, rows: &mut Vec<Row>, most: usize) {
+    let mut totals = vec![0.0; series.len()];
+    for row in rows.iter() {
+        if let (Some(total), Some(value)) = (totals.get_mut(row.series), first(row)) {
+            *total += value.number();
+        }
+    }
+    let mut order: Vec<usize> = (0..series.len()).collect();
+    let total = |nth: &usize| totals.get(*nth).copied().unwrap_or_default();
+    order.sort_by(|a, b| total(b).total_cmp(&total(a)).then_with(|| by_group(series.get(*a), series.get(*b))));
+    order.truncate(most);
+    let kept: HashMap<usize, usize> = order.iter().copied().zip(0..).collect();
+    rows.retain_mut(|row| match kept.get(&row.series) {
+        Some(nth) => {
+            row.series = *nth;
+            true
+        }
+        None => false,
+    });
+    *series = order.into_iter().filter_map(|nth| series.get(nth).cloned()).collect();
+}
+
+fn first(row: &Row) -> Option<Value> {
     row.values.first().copied().flatten()
 }
 
-fn by_value(a: Option<f64>, b: Option<f64>, end: End) -> std::cmp::Ordering {
+fn by_value(a: Option<Value>, b: Option<Value>, end: End) -> std::cmp::Ordering {
+    let ascending = |a: Value, b: Value| match (a, b) {
+        (Value::Integer(a), Value::Integer(b)) => a.cmp(&b),
+        (a, b) => a.number().total_cmp(&b.number()),
+    };
     match (a, b) {
-        (Some(a), Some(b)) if end == End::Bottom => a.total_cmp(&b),
-        (Some(a), Some(b)) => b.total_cmp(&a),
+        (Some(a), Some(b)) if end == End::Bottom => ascending(a, b),
+        (Some(a), Some(b)) => ascending(b, a),
         (a, b) => a.is_none().cmp(&b.is_none()),
     }
 }
 
 // Groups without a value come last.
-fn by_group(a: &[Option<String>], b: &[Option<String>]) -> std::cmp::Ordering {
-    let key = |group: &Option<String>| (group.as_deref() == Some(NONE), group.clone());
-    a.iter().map(key).cmp(b.iter().map(key))
+fn by_group(a: Option<&Series>, b: Option<&Series>) -> std::cmp::Ordering {
+    let key = |value: &Option<String>| (value.as_deref().is_none_or(|value| value == NONE), value.clone());
+    let keys =
+        |series: Option<&Series>| -> Vec<_> { series.iter().flat_map(|series| &series.group).map(key).collect() };
+    keys(a).cmp(&keys(b))
 }
 
 // A bucket without a query is 0 for what adds up and nothing for the rest; one that has not begun is nothing at all.
-fn fill(plan: &Plan, figures: &Figures, rows: &mut Vec<Row>) {
-    let empty = |bucket: usize| -> Vec<Option<f64>> {
-        let begun = figures.buckets.as_ref().and_then(|b| b.starts.get(bucket)).is_none_or(|start| *start < plan.now);
-        let zero = |additive: bool| (additive && begun && figures.min.is_none()).then_some(0.0);
-        figures.figures.iter().map(|figure| zero(figure.additive)).collect()
-    };
-    let Some(buckets) = &figures.buckets else {
-        if let ([], [row]) = (figures.groups.as_slice(), rows.as_mut_slice()) {
-            for (value, nothing) in row.values.iter_mut().zip(empty(0)) {
-                *value = value.or(nothing);
-            }
-        }
-        return;
-    };
-    let mut series: HashMap<(Option<u64>, Vec<Option<String>>), Vec<bool>> = HashMap::new();
-    if figures.groups.is_empty() {
-        series.insert((None, Vec::new()), vec![false; buckets.starts.len()]);
-    }
+fn empty(plan: &Plan, figures: &Figures, start: Option<&DateTime<Utc>>) -> Vec<Option<Value>> {
+    let begun = start.is_none_or(|start| *start < plan.now);
+    let zero = |additive: bool| (additive && begun && figures.min.is_none()).then_some(Value::Integer(0));
+    figures.figures.iter().map(|figure| zero(figure.additive)).collect()
+}
+
+fn fill(plan: &Plan, figures: &Figures, buckets: &Buckets, series: usize, rows: &mut Vec<Row>) {
+    let width = buckets.starts.len();
+    let mut seen = vec![false; series * width];
     for row in rows.iter() {
-        let seen = series.entry((row.place, row.group.clone())).or_insert_with(|| vec![false; buckets.starts.len()]);
-        if let Some(seen) = seen.get_mut(row.bucket) {
+        if let Some(seen) = seen.get_mut(row.series * width + row.bucket) {
             *seen = true;
         }
     }
-    for ((place, group), seen) in series {
-        for (bucket, seen) in seen.into_iter().enumerate() {
-            if !seen {
-                rows.push(Row { bucket, place, group: group.clone(), values: empty(bucket) });
-            }
-        }
+    for (nth, _) in seen.iter().enumerate().filter(|(_, seen)| !**seen) {
+        let (series, bucket) = (nth / width.max(1), nth % width.max(1));
+        rows.push(Row { bucket, series, values: empty(plan, figures, buckets.starts.get(bucket)) });
     }
 }
 
-fn table(plan: &Plan, rows: Vec<Row>) -> Result<RecordBatch, ArrowError> {
+fn table(plan: &Plan, series: &[Series], rows: &[Row]) -> Result<RecordBatch, ArrowError> {
     let starts: &[DateTime<Utc>] = match &plan.question {
         Question::Figures(Figures { buckets: Some(buckets), .. }) => &buckets.starts,
         _ => &[],
@@ -226,7 +341,8 @@ fn table(plan: &Plan, rows: Vec<Row>) -> Result<RecordBatch, ArrowError> {
                 Ok(Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC")))
             }
             Role::Dimension => {
-                let texts = rows.iter().map(|row| row.group.get(group).and_then(|value| value.as_deref()));
+                let value = |row: &Row| series.get(row.series)?.group.get(group)?.as_deref();
+                let texts = rows.iter().map(value);
                 let array = StringArray::from_iter(texts);
                 group += 1;
                 Ok(Arc::new(array))
@@ -234,8 +350,8 @@ fn table(plan: &Plan, rows: Vec<Row>) -> Result<RecordBatch, ArrowError> {
             Role::Measure => {
                 let values = rows.iter().map(|row| row.values.get(measure).copied().flatten());
                 let array: ArrayRef = match column.kind {
-                    Kind::Integer => Arc::new(Int64Array::from_iter(values.map(|value| value.map(|value| value.round() as i64)))),
-                    _ => Arc::new(Float64Array::from_iter(values)),
+                    Kind::Integer => Arc::new(Int64Array::from_iter(values.map(|value| value.map(Value::integer)))),
+                    _ => Arc::new(Float64Array::from_iter(values.map(|value| value.map(Value::number)))),
                 };
                 measure += 1;
                 Ok(array)
@@ -279,11 +395,18 @@ fn typed(array: &ArrayRef, kind: Kind) -> Result<ArrayRef, ArrowError> {
     }
 }
 
-fn ranked(plan: &Plan, batches: &[RecordBatch], values: &Values, notices: &mut Vec<String>) -> Result<RecordBatch, ArrowError> {
+fn ranked(
+    plan: &Plan,
+    batches: &[RecordBatch],
+    values: &Values,
+    notices: &mut Vec<String>,
+) -> Result<RecordBatch, ArrowError> {
     let rows = listed(plan, batches, values.limit, values.limited, notices)?;
     let mut columns = rows.columns().to_vec();
     if let Some(values) = columns.first_mut() {
-        *values = Arc::new(StringArray::from_iter_values(values.as_string::<i32>().iter().map(|value| value.unwrap_or(NONE))));
+        *values = Arc::new(StringArray::from_iter_values(
+            values.as_string::<i32>().iter().map(|value| value.unwrap_or(NONE)),
+        ));
     }
     RecordBatch::try_new(rows.schema(), columns)
 }

@@ -62,9 +62,9 @@ pub enum Error {
     /// The engine failed.
     #[error(transparent)]
     Warehouse(#[from] warehouse::Error),
-    /// The engine's answer is not what its statement promised.
-    #[error("the answer could not be read: {0}")]
-    Answer(#[from] arrow::error::ArrowError),
+    /// The engine's rows cannot be shaped into an answer.
+    #[error(transparent)]
+    Answer(#[from] answer::Error),
 }
 
 fn at(position: &Option<usize>) -> String {
@@ -99,7 +99,12 @@ pub struct Asked {
 }
 
 /// The statement for a panel query, without asking anybody.
-pub fn compile(text: &str, range: &Range, now: DateTime<Utc>, dialect: &Dialect) -> Result<(model::Plan, Statement), Error> {
+pub fn compile(
+    text: &str,
+    range: &Range,
+    now: DateTime<Utc>,
+    dialect: &Dialect,
+) -> Result<(model::Plan, Statement), Error> {
     let query = query::parse(text)?;
     let instant = |end, text: &str, rounding| {
         query::instant(text, now, range.zone, rounding).map_err(|cause| Error::Range { end, cause })

@@ -31,7 +31,8 @@ pub async fn collect(
 ) -> Result<(), Error> {
     let mut from = window.from;
     while from < window.to {
-        let midnight = from.date_naive().checked_add_days(Days::new(1)).map(|date| date.and_time(NaiveTime::MIN).and_utc());
+        let midnight =
+            from.date_naive().checked_add_days(Days::new(1)).map(|date| date.and_time(NaiveTime::MIN).and_utc());
         let to = midnight.unwrap_or(window.to).min(window.to);
         let mut parts = warehouse.collect(Span { from, to });
         while let Some(part) = parts.try_next().await? {

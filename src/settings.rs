@@ -71,7 +71,10 @@ impl Settings {
         let text = std::fs::read_to_string(path).map_err(|cause| Error::Io { path: path.to_owned(), cause })?;
         toml::from_str(&text).map_err(|cause: toml::de::Error| Error::Wrong {
             path: path.to_owned(),
-            line: cause.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.lines().count().max(1)),
+            line: cause
+                .span()
+                .and_then(|span| text.get(..span.start))
+                .map_or(1, |before| before.lines().count().max(1)),
             message: cause.message().to_owned(),
         })
     }

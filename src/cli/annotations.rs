@@ -26,7 +26,8 @@ struct Line {
 
 /// Reads JSON lines and answers with JSON lines.
 pub fn run(args: &AnnotationsArgs) -> Result<(), Error> {
-    let rules = args.config.as_deref().map(Settings::read).transpose()?.map(|settings| settings.rules).unwrap_or_default();
+    let rules =
+        args.config.as_deref().map(Settings::read).transpose()?.map(|settings| settings.rules).unwrap_or_default();
     let reader = Reader::new(&rules)?;
     let name = args.file.as_deref().map_or("standard input".to_owned(), |path| path.display().to_string());
     let input = |cause| Error::Input { name: name.clone(), cause };
@@ -40,7 +41,11 @@ pub fn run(args: &AnnotationsArgs) -> Result<(), Error> {
         if line.trim().is_empty() {
             continue;
         }
-        let line: Line = serde_json::from_str(&line).map_err(|cause| Error::Line { name: name.clone(), line: nth + 1, cause: cause.to_string() })?;
+        let line: Line = serde_json::from_str(&line).map_err(|cause| Error::Line {
+            name: name.clone(),
+            line: nth + 1,
+            cause: cause.to_string(),
+        })?;
         let reading = reader.read(&Source {
             text: &line.sql,
             truncated: line.truncated,

@@ -84,7 +84,8 @@ fn reading() -> Result<(), Error> {
     let reader = Reader::default();
     let signed: Vec<String> = day(20_000).into_iter().map(|query| query.text).collect();
     let unsigned: Vec<String> = signed.iter().map(|text| reader.read(&source(text)).text.into_owned()).collect();
-    let rate = |bytes: usize, took: Duration| units::figure(bytes as f64 / took.as_secs_f64().max(1e-9), Unit::Bytes) + "/s";
+    let rate =
+        |bytes: usize, took: Duration| units::figure(bytes as f64 / took.as_secs_f64().max(1e-9), Unit::Bytes) + "/s";
     for (name, texts) in [("without annotations", &unsigned), ("the demo's signed texts", &signed)] {
         let bytes: usize = texts.iter().map(String::len).sum();
         let found = fastest(|| texts.iter().for_each(|text| drop(black_box(reader.annotations(&source(text))))));
@@ -134,7 +135,8 @@ fn writing(queries: u64) -> Result<(), Error> {
         written += appended.queries;
         bytes += appended.bytes;
     }
-    let rate = |took: Duration| units::figure(written as f64 / took.as_secs_f64().max(1e-9), Unit::Count) + " queries/s";
+    let rate =
+        |took: Duration| units::figure(written as f64 / took.as_secs_f64().max(1e-9), Unit::Count) + " queries/s";
     line("make demo queries", &rate(making))?;
     line("sign and write queries", &rate(took))?;
     line("size on disk", &format!("{:.0} bytes a query", bytes as f64 / written.max(1) as f64))

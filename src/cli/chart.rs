@@ -17,6 +17,8 @@ use crate::{
     model::{Role, Unit},
 };
 
+type Points = Vec<(DateTime<Utc>, f64)>;
+
 /// One line of blocks a series, highest first, each on its own scale from zero, with its largest and last figure.
 pub fn draw(asked: &Asked) -> Result<(), Error> {
     let answer = &asked.answer;
@@ -26,7 +28,7 @@ pub fn draw(asked: &Asked) -> Result<(), Error> {
     };
     let unit = answer.columns.get(measure).map_or(Unit::None, |column| column.unit);
     let mut times: BTreeMap<DateTime<Utc>, usize> = BTreeMap::new();
-    let mut series: BTreeMap<String, Vec<(DateTime<Utc>, f64)>> = BTreeMap::new();
+    let mut series: BTreeMap<String, Points> = BTreeMap::new();
     for row in 0..answer.rows.num_rows() {
         let Item::Time(at) = item(answer, time, row) else { continue };
         times.insert(at, 0);
@@ -51,9 +53,9 @@ pub fn draw(asked: &Asked) -> Result<(), Error> {
     let (first, last) = (*first, *last);
     times.values_mut().zip(0..).for_each(|(nth, index)| *nth = index);
     let width = times.len().min(WIDTH);
-    let label = series.keys().map(|name| name.chars().count()).max().unwrap_or(0).min(32);
-    let peak = |points: &[(DateTime<Utc>, f64)]| points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
-    let mut lines: Vec<(String, Vec<(DateTime<Utc>, f64)>)> = series.into_iter().collect();
+    let label = series.keys().map(|name| name.chars().count()).max().unwrap_or(0).min(LABEL);
+    let peak = |points: &Points| points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
+    let mut lines: Vec<(String, Points)> = series.into_iter().collect();
     lines.sort_by(|a, b| peak(&b.1).total_cmp(&peak(&a.1)));
     let colour = if io::stdout().is_terminal() { ("\u{1b}[36m", "\u{1b}[0m") } else { ("", "") };
     for (name, points) in &lines {
@@ -67,7 +69,10 @@ pub fn draw(asked: &Asked) -> Result<(), Error> {
             }
         }
         let bars: String = columns.into_iter().map(|value| value.map_or(' ', |value| bar(value, highest))).collect();
-        let name: String = name.chars().take(label).collect();
+        let name: String = match name.chars().count() > label {
+            true => name.chars().take(label - 1).chain(['…']).collect(),
+            false => name.clone(),
+        };
         let latest = points.last().map_or("–".to_owned(), |(_, value)| units::figure(*value, unit));
         writeln!(
             out,
@@ -89,6 +94,7 @@ pub fn draw(asked: &Asked) -> Result<(), Error> {
 }
 
 const WIDTH: usize = 72;
+const LABEL: usize = 40;
 
 fn bar(value: f64, highest: f64) -> char {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];

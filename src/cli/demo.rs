@@ -38,7 +38,8 @@ impl Default for Wanted {
     }
 }
 
-const HEADLINES: &[&str] = &["p95 latency by dag top 5", "error_rate by dashboard min 20 top 5", "sum exec_time by person top 5"];
+const HEADLINES: &[&str] =
+    &["p95 latency by dag top 5", "error_rate by dashboard min 20 top 5", "sum exec_time by person top 5"];
 
 /// Writes the demo and asks it the headline questions.
 pub async fn run(args: DemoArgs) -> Result<(), Error> {
@@ -51,7 +52,11 @@ pub async fn run(args: DemoArgs) -> Result<(), Error> {
         writeln!(io::stdout(), "\n> {text}    (the last 7 days)")?;
         print::table(&ask::ask(text, &range, &engine).await?)?;
     }
-    let source = if args.dir == Path::new(super::DEMO_DIR) { String::new() } else { format!(" --history {}", args.dir.display()) };
+    let source = if args.dir == Path::new(super::DEMO_DIR) {
+        String::new()
+    } else {
+        format!(" --history {}", args.dir.display())
+    };
     Ok(writeln!(io::stdout(), "\nAsk on: lakeapm query \"queries by app every 1h\" --chart{source}")?)
 }
 
@@ -61,13 +66,18 @@ pub async fn make(folder: &Path, wanted: &Wanted) -> Result<(), Error> {
     // A day more than asked, so that opening can shift the workload until its end is in the future.
     let end = match wanted.now {
         Some(now) => now + TimeDelta::days(1),
-        None => now.date_naive().checked_add_days(Days::new(1)).map_or(now, |date| date.and_time(NaiveTime::MIN).and_utc()),
+        None => {
+            now.date_naive().checked_add_days(Days::new(1)).map_or(now, |date| date.and_time(NaiveTime::MIN).and_utc())
+        }
     };
     let days = wanted.days.saturating_add(1);
     let queries = wanted.queries.saturating_mul(u64::from(days)) / u64::from(wanted.days.max(1));
     if let Ok(known) = History::open(folder) {
         if known.meta().demo.is_none() {
-            return Err(Error::Argument(format!("{} is a history that is no demo, so it is left alone; choose another --dir", folder.display())));
+            return Err(Error::Argument(format!(
+                "{} is a history that is no demo, so it is left alone; choose another --dir",
+                folder.display()
+            )));
         }
         std::fs::remove_dir_all(folder).map_err(|cause| history::Error::Io { path: folder.to_owned(), cause })?;
     }
@@ -86,7 +96,7 @@ pub async fn make(folder: &Path, wanted: &Wanted) -> Result<(), Error> {
     bar.finish_and_clear();
     Ok(writeln!(
         io::stdout(),
-        "wrote {written} signed queries of {} days to {} ({}) in {}",
+        "wrote {written} signed queries, {} days and the one to come, to {} ({}) in {}",
         wanted.days,
         folder.display(),
         units::figure(bytes as f64, Unit::Bytes),
@@ -96,7 +106,9 @@ pub async fn make(folder: &Path, wanted: &Wanted) -> Result<(), Error> {
 
 fn bar(queries: u64) -> ProgressBar {
     let bar = ProgressBar::new(queries);
-    if let Ok(style) = ProgressStyle::with_template("writing the demo {bar:30} {human_pos} of {human_len} queries, {eta} left") {
+    if let Ok(style) =
+        ProgressStyle::with_template("writing the demo {bar:30} {human_pos} of {human_len} queries, {eta} left")
+    {
         bar.set_style(style);
     }
     bar.enable_steady_tick(Duration::from_millis(200));

@@ -216,7 +216,9 @@ pub fn main() -> ExitCode {
         Ok(Err(Error::Output(cause))) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             let marked = match (&error, text) {
-                (Error::Ask(cause), Some(text)) if io::stderr().is_terminal() => cause.span().map(|span| query::mark(&text, span)),
+                (Error::Ask(cause), Some(text)) if io::stderr().is_terminal() => {
+                    cause.span().map(|span| query::mark(&text, span))
+                }
                 _ => None,
             };
             let code = failed(&error.to_string(), error.code());

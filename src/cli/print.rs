@@ -35,7 +35,8 @@ pub enum Item<'a> {
 
 /// The value in a column and row.
 pub fn item<'a>(answer: &'a Answer, column: usize, row: usize) -> Item<'a> {
-    let (Some(Column { kind, .. }), Some(array)) = (answer.columns.get(column), answer.rows.columns().get(column)) else {
+    let (Some(Column { kind, .. }), Some(array)) = (answer.columns.get(column), answer.rows.columns().get(column))
+    else {
         return Item::Null;
     };
     if array.is_null(row) {
@@ -92,7 +93,11 @@ pub fn table(asked: &Asked) -> Result<(), Error> {
     }
     if io::stderr().is_terminal() {
         let plural = if rows == 1 { "" } else { "s" };
-        writeln!(err, "{rows} row{plural} in {}", units::figure(asked.elapsed.as_secs_f64(), crate::model::Unit::Seconds))?;
+        writeln!(
+            err,
+            "{rows} row{plural} in {}",
+            units::figure(asked.elapsed.as_secs_f64(), crate::model::Unit::Seconds)
+        )?;
     }
     Ok(())
 }

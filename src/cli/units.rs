@@ -73,9 +73,10 @@ fn short(value: f64) -> String {
     }
 }
 
-/// An instant to the second, or to the day or minute where the rest is zero.
+/// An instant to the minute, or to the second where there are any.
 pub fn instant(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%d %H:%M:%S").to_string().trim_end_matches(":00").to_owned()
+    let format = if at.timestamp() % 60 == 0 { "%Y-%m-%d %H:%M" } else { "%Y-%m-%d %H:%M:%S" };
+    at.format(format).to_string()
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub const INCIDENT: Incident = Incident {
 pub(super) const INSERTED: i64 = 990_000_000;
 /// How many times longer the DAG's statement takes since.
 pub(super) const SLOWER: i64 = 18;
-/// The person, in [`names::PEOPLE`].
+/// The person, in `names::PEOPLE`.
 pub(super) const PERSON: usize = 0;
 /// Microseconds the insert takes.
 pub(super) const INSERTING: i64 = 2_340_000_000;

@@ -95,7 +95,13 @@ impl History {
         Ok(appended)
     }
 
-    fn append_day(&self, date: NaiveDate, mut day: Day<'_>, reader: &Reader, appended: &mut Appended) -> Result<(), Error> {
+    fn append_day(
+        &self,
+        date: NaiveDate,
+        mut day: Day<'_>,
+        reader: &Reader,
+        appended: &mut Appended,
+    ) -> Result<(), Error> {
         let folder = self.day_folder(date);
         fs::create_dir_all(&folder).map_err(|cause| Error::Io { path: folder.clone(), cause })?;
         let mut manifest = Manifest::read(&folder)?;
@@ -172,8 +178,9 @@ fn write_queries(queries: &[&Query], reader: &Reader, target: &Target<'_>) -> Re
     while !parts.is_empty() {
         let now: Vec<&[&Query]> = parts.drain(..threads.min(parts.len())).collect();
         let done: Vec<Result<Entry, Error>> = thread::scope(|scope| {
-            let handles: Vec<_> = now.into_iter().map(|part| scope.spawn(move || write_part(part, reader, target))).collect();
-            handles.into_iter().map(|handle| handle.join().unwrap_or_else(|_| Err(Error::Panicked))).collect()
+            let handles: Vec<_> =
+                now.into_iter().map(|part| scope.spawn(move || write_part(part, reader, target))).collect();
+            handles.into_iter().map(|handle| handle.join().unwrap_or(Err(Error::Panicked))).collect()
         });
         for entry in done {
             entries.push(entry?);
@@ -252,7 +259,8 @@ impl Target<'_> {
         let temporary = self.folder.join(format!("{name}.new"));
         let file = File::create(&temporary).map_err(|cause| Error::Io { path: temporary.clone(), cause })?;
         let summed = Summed { file: BufWriter::with_capacity(1 << 20, file), crc32c: 0, bytes: 0 };
-        let writer = ArrowWriter::try_new(summed, schema, Some(properties(self.table)?)).map_err(|cause| Error::write(&path, cause))?;
+        let writer = ArrowWriter::try_new(summed, schema, Some(properties(self.table)?))
+            .map_err(|cause| Error::write(&path, cause))?;
         let entry = Entry {
             name,
             table: self.table,
@@ -382,11 +390,15 @@ fn leave_out_known(folder: &Path, manifest: &mut Manifest, generation: u64, day:
         let failed = |cause| Error::Io { path: path.clone(), cause };
         let open = || File::open(&path).map_err(failed);
         let known = ParquetRecordBatchReaderBuilder::try_new(open()?).map_err(|cause| Error::write(&path, cause))?;
-        let mask = ProjectionMask::columns(known.parquet_schema(), ["warehouse", "transaction_id", "query_id", "started_at"]);
+        let mask =
+            ProjectionMask::columns(known.parquet_schema(), ["warehouse", "transaction_id", "query_id", "started_at"]);
         let mut hits = Vec::new();
         for batch in known.with_projection(mask).build().map_err(|cause| Error::write(&path, cause))? {
             let batch = batch.map_err(|cause| Error::write(&path, cause))?;
-            hits.push(keep(&batch, &keys).ok_or_else(|| Error::Manifest { path: path.clone(), cause: "key columns are missing".into() })?);
+            hits.push(
+                keep(&batch, &keys)
+                    .ok_or_else(|| Error::Manifest { path: path.clone(), cause: "key columns are missing".into() })?,
+            );
         }
         let gone: usize = hits.iter().map(BooleanArray::false_count).sum();
         if gone == 0 {
@@ -399,7 +411,9 @@ fn leave_out_known(folder: &Path, manifest: &mut Manifest, generation: u64, day:
         let whole = ParquetRecordBatchReaderBuilder::try_new(open()?).map_err(|cause| Error::write(&path, cause))?;
         let mut file = target.create(plain(whole.schema()), entry.keys.clone())?;
         for (batch, keep) in whole.build().map_err(|cause| Error::write(&path, cause))?.zip(&hits) {
-            let batch = batch.and_then(|batch| filter_record_batch(&batch, keep)).map_err(|cause| Error::write(&path, cause))?;
+            let batch = batch
+                .and_then(|batch| filter_record_batch(&batch, keep))
+                .map_err(|cause| Error::write(&path, cause))?;
             if batch.num_rows() > 0 {
                 file.write(&batch)?;
             }
@@ -418,7 +432,8 @@ fn keep(batch: &RecordBatch, keys: &HashSet<u64>) -> Option<BooleanArray> {
     let text = |name: &str| batch.column_by_name(name)?.as_any().downcast_ref::<StringArray>();
     let (warehouse, transaction, query) = (text("warehouse")?, text("transaction_id")?, text("query_id")?);
     let started = batch.column_by_name("started_at")?.as_any().downcast_ref::<TimestampMicrosecondArray>()?;
-    let value = |array: &StringArray, row: usize| if array.is_null(row) { String::new() } else { array.value(row).to_owned() };
+    let value =
+        |array: &StringArray, row: usize| if array.is_null(row) { String::new() } else { array.value(row).to_owned() };
     Some(
         (0..batch.num_rows())
             .map(|row| {

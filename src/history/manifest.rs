@@ -69,7 +69,9 @@ impl Manifest {
     pub fn read(folder: &Path) -> Result<Manifest, Error> {
         let path = folder.join(NAME);
         match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|cause| Error::Manifest { path, cause: cause.to_string() }),
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).map_err(|cause| Error::Manifest { path, cause: cause.to_string() })
+            }
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Manifest::default()),
             Err(cause) => Err(Error::Io { path, cause }),
         }
@@ -77,7 +79,8 @@ impl Manifest {
 
     /// Puts this manifest in the place of the folder's.
     pub fn replace(&self, folder: &Path) -> Result<(), Error> {
-        let bytes = serde_json::to_vec_pretty(self).map_err(|cause| Error::Manifest { path: folder.join(NAME), cause: cause.to_string() })?;
+        let bytes = serde_json::to_vec_pretty(self)
+            .map_err(|cause| Error::Manifest { path: folder.join(NAME), cause: cause.to_string() })?;
         write_whole(folder, NAME, &bytes)
     }
 }

@@ -162,12 +162,17 @@ impl History {
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                return Err(if root.exists() { Error::Foreign(root.to_owned()) } else { Error::Absent(root.to_owned()) });
+                return Err(if root.exists() {
+                    Error::Foreign(root.to_owned())
+                } else {
+                    Error::Absent(root.to_owned())
+                });
             }
             Err(cause) if cause.kind() == io::ErrorKind::NotADirectory => return Err(Error::Foreign(root.to_owned())),
             Err(cause) => return Err(Error::Io { path, cause }),
         };
-        let meta: Meta = serde_json::from_slice(&bytes).map_err(|cause| Error::Manifest { path, cause: cause.to_string() })?;
+        let meta: Meta =
+            serde_json::from_slice(&bytes).map_err(|cause| Error::Manifest { path, cause: cause.to_string() })?;
         if meta.version > VERSION {
             return Err(Error::Newer { path: root.to_owned(), found: meta.version, known: VERSION });
         }
@@ -230,7 +235,13 @@ impl History {
     /// The whole files of `table` that can hold rows whose time is in `[from, to)`, and whose start is before `started`.
     ///
     /// Reads every file that was not yet checked in this process, so it belongs on a thread that may block.
-    pub fn files(&self, table: Table, from: DateTime<Utc>, to: DateTime<Utc>, started: DateTime<Utc>) -> Result<Files, Error> {
+    pub fn files(
+        &self,
+        table: Table,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+        started: DateTime<Utc>,
+    ) -> Result<Files, Error> {
         let mut files = Files::default();
         let mut unchecked = Vec::new();
         for date in self.days()? {
@@ -257,7 +268,9 @@ impl History {
         for (path, entry, verdict) in self.check(unchecked) {
             match verdict {
                 None => files.whole.push((path, entry)),
-                Some(reason) => files.notices.push(format!("{} is left out ({} rows): {reason}", path.display(), entry.rows)),
+                Some(reason) => {
+                    files.notices.push(format!("{} is left out ({} rows): {reason}", path.display(), entry.rows))
+                }
             }
         }
         Ok(files)
@@ -285,7 +298,8 @@ impl History {
                 .chunks(share)
                 .map(|part| {
                     scope.spawn(move || {
-                        let verdict = |(path, entry): &(PathBuf, Entry)| (path.clone(), entry.clone(), self.verdict(path, entry));
+                        let verdict =
+                            |(path, entry): &(PathBuf, Entry)| (path.clone(), entry.clone(), self.verdict(path, entry));
                         part.iter().map(verdict).collect::<Vec<_>>()
                     })
                 })
@@ -307,7 +321,11 @@ impl History {
         }
         let verdict = match (stamp.length == entry.bytes, entry.schema <= schema::VERSION) {
             (false, _) => Some(format!("it has {} bytes and its manifest says {}", stamp.length, entry.bytes)),
-            (_, false) => Some(format!("its columns are of version {} and this program reads up to {}", entry.schema, schema::VERSION)),
+            (_, false) => Some(format!(
+                "its columns are of version {} and this program reads up to {}",
+                entry.schema,
+                schema::VERSION
+            )),
             (true, true) => match checksum(path) {
                 Ok(found) if found == entry.crc32c => None,
                 Ok(_) => Some("its checksum is not the one its manifest says, so it is damaged".to_owned()),

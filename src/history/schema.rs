@@ -152,7 +152,8 @@ fn map_names() -> MapFieldNames {
 
 /// The type of the column `annotations`: raw key → value as written.
 pub fn map_type() -> DataType {
-    let entries = Fields::from(vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, true)]);
+    let entries =
+        Fields::from(vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, true)]);
     DataType::Map(Arc::new(Field::new("key_value", DataType::Struct(entries), false)), false)
 }
 
@@ -193,7 +194,9 @@ static INTEGERS: &[(&str, IntegerOf)] = &[
 
 // Latency is what the engine counted, else from the start to the end, so that reading has one column.
 fn elapsed(query: &Query) -> Option<i64> {
-    query.elapsed_us.or_else(|| query.ended_at.map(|ended| (ended - query.started_at).num_microseconds().unwrap_or(i64::MAX)))
+    query
+        .elapsed_us
+        .or_else(|| query.ended_at.map(|ended| (ended - query.started_at).num_microseconds().unwrap_or(i64::MAX)))
 }
 
 fn present(value: Option<&str>) -> Option<&str> {

@@ -36,7 +36,12 @@ pub fn buckets(width: query::Duration, from: DateTime<Utc>, to: DateTime<Utc>, z
         Every::Quarter => 90 * 86_400_000,
     };
     if range / length > MOST {
-        return Err(Error::Buckets { every: width.to_string(), buckets: range / length, most: MOST, fits: fitting(range) });
+        return Err(Error::Buckets {
+            every: width.to_string(),
+            buckets: range / length,
+            most: MOST,
+            fits: fitting(range),
+        });
     }
     let mut starts = Vec::new();
     let mut labels = Vec::new();
@@ -65,7 +70,10 @@ pub fn buckets(width: query::Duration, from: DateTime<Utc>, to: DateTime<Utc>, z
     }
     let end = match every {
         Every::Fixed(millis) => starts.last().copied().unwrap_or(from) + Duration::milliseconds(millis),
-        _ => labels.last().and_then(|last: &NaiveDateTime| next_day(every, last.date())).map_or(to, |date| midnight(date, zone)),
+        _ => labels
+            .last()
+            .and_then(|last: &NaiveDateTime| next_day(every, last.date()))
+            .map_or(to, |date| midnight(date, zone)),
     };
     let offsets = match every {
         Every::Fixed(_) => Vec::new(),
@@ -75,7 +83,8 @@ pub fn buckets(width: query::Duration, from: DateTime<Utc>, to: DateTime<Utc>, z
 }
 
 fn fitting(range: i64) -> String {
-    const LADDER: &[(i64, &str)] = &[(1, "1s"), (10, "10s"), (60, "1m"), (300, "5m"), (900, "15m"), (3600, "1h"), (21_600, "6h")];
+    const LADDER: &[(i64, &str)] =
+        &[(1, "1s"), (10, "10s"), (60, "1m"), (300, "5m"), (900, "15m"), (3600, "1h"), (21_600, "6h")];
     let fits = LADDER.iter().find(|(seconds, _)| range / (seconds * 1000) <= 1000);
     fits.map_or("1d", |(_, name)| name).to_owned()
 }
@@ -148,18 +157,59 @@ mod tests {
 
     // width, zone, from, to, the starts
     const CASES: &[(&str, &str, &str, &str, &[&str])] = &[
-        ("1h", "UTC", "2026-11-01T10:20:00Z", "2026-11-01T12:00:00Z", &["2026-11-01T10:00:00Z", "2026-11-01T11:00:00Z"]),
-        ("7h", "UTC", "1970-01-01T13:00:00Z", "1970-01-01T15:00:00Z", &["1970-01-01T07:00:00Z", "1970-01-01T14:00:00Z"]),
+        (
+            "1h",
+            "UTC",
+            "2026-11-01T10:20:00Z",
+            "2026-11-01T12:00:00Z",
+            &["2026-11-01T10:00:00Z", "2026-11-01T11:00:00Z"],
+        ),
+        (
+            "7h",
+            "UTC",
+            "1970-01-01T13:00:00Z",
+            "1970-01-01T15:00:00Z",
+            &["1970-01-01T07:00:00Z", "1970-01-01T14:00:00Z"],
+        ),
         ("1h", "Asia/Kolkata", "2026-11-01T10:20:00Z", "2026-11-01T10:21:00Z", &["2026-11-01T10:00:00Z"]),
         ("1d", "UTC", "2026-11-01T10:20:00Z", "2026-11-02T00:00:00Z", &["2026-11-01T00:00:00Z"]),
-        ("1d", "Europe/Berlin", "2026-10-24T12:00:00Z", "2026-10-26T12:00:00Z",
-            &["2026-10-23T22:00:00Z", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"]),
-        ("1d", "Asia/Kolkata", "2026-11-01T12:00:00Z", "2026-11-01T20:00:00Z", &["2026-10-31T18:30:00Z", "2026-11-01T18:30:00Z"]),
+        (
+            "1d",
+            "Europe/Berlin",
+            "2026-10-24T12:00:00Z",
+            "2026-10-26T12:00:00Z",
+            &["2026-10-23T22:00:00Z", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"],
+        ),
+        (
+            "1d",
+            "Asia/Kolkata",
+            "2026-11-01T12:00:00Z",
+            "2026-11-01T20:00:00Z",
+            &["2026-10-31T18:30:00Z", "2026-11-01T18:30:00Z"],
+        ),
         // Summer time begins at midnight in Cairo: the day begins at one o'clock.
         ("1d", "Africa/Cairo", "2026-04-23T23:00:00Z", "2026-04-24T12:00:00Z", &["2026-04-23T22:00:00Z"]),
-        ("1w", "UTC", "2026-11-04T00:00:00Z", "2026-11-10T00:00:00Z", &["2026-11-02T00:00:00Z", "2026-11-09T00:00:00Z"]),
-        ("1M", "UTC", "2026-01-31T00:00:00Z", "2026-03-01T00:00:01Z", &["2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"]),
-        ("1q", "UTC", "2026-05-31T00:00:00Z", "2026-08-01T00:00:00Z", &["2026-04-01T00:00:00Z", "2026-07-01T00:00:00Z"]),
+        (
+            "1w",
+            "UTC",
+            "2026-11-04T00:00:00Z",
+            "2026-11-10T00:00:00Z",
+            &["2026-11-02T00:00:00Z", "2026-11-09T00:00:00Z"],
+        ),
+        (
+            "1M",
+            "UTC",
+            "2026-01-31T00:00:00Z",
+            "2026-03-01T00:00:01Z",
+            &["2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"],
+        ),
+        (
+            "1q",
+            "UTC",
+            "2026-05-31T00:00:00Z",
+            "2026-08-01T00:00:00Z",
+            &["2026-04-01T00:00:00Z", "2026-07-01T00:00:00Z"],
+        ),
     ];
 
     #[test]

@@ -4,14 +4,12 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::{
-    dimension::{Dimension, DIMENSIONS, Origin, Values, dimension},
-    error::Error,
+    dimension::{DIMENSIONS, Dimension, Origin, Values, dimension},
+    error::{Error, Mismatch},
     expr::{Expr, Negated},
     message::error_group,
 };
-use crate::{
-    query::{self, Comparison, Condition, Field, Flag, Literal, Test, Value},
-};
+use crate::query::{self, Comparison, Condition, Field, Flag, Literal, Test, Value};
 
 /// The value that stands for empty, blank and missing.
 pub const NONE: &str = "(none)";
@@ -99,14 +97,19 @@ fn or_missing(column: Expr, test: Expr) -> Expr {
 /// The dimension, column or fact behind a field of a condition, a list or an order.
 pub fn known(field: &Field) -> Result<Known, Error> {
     match field {
-        Field::Key { key, .. } => Ok(Known { name: format!("annotation.{key}"), expr: Expr::Key(key.clone()), values: Values::Text, dimension: None }),
+        Field::Key { key, .. } => Ok(Known {
+            name: format!("annotation.{key}"),
+            expr: Expr::Key(key.clone()),
+            values: Values::Text,
+            dimension: None,
+        }),
         Field::Name { name, span } => match dimension(name) {
-            Some(found) if found.origin == Origin::Tables => Err(Error::Later {
-                what: format!("`{name}`"),
-                nearest: "`text like '%table%'`".into(),
-                span: *span,
-            }),
-            Some(found) => Ok(Known { name: name.clone(), expr: found.expr(), values: found.values, dimension: Some(found) }),
+            Some(found) if found.origin == Origin::Tables => {
+                Err(Error::Later { what: format!("`{name}`"), nearest: "`text like '%table%'`".into(), span: *span })
+            }
+            Some(found) => {
+                Ok(Known { name: name.clone(), expr: found.expr(), values: found.values, dimension: Some(found) })
+            }
             None => Err(Error::Field {
                 name: name.clone(),
                 expected: "dimension, column or fact",
@@ -150,14 +153,18 @@ impl Known {
     }
 
     fn wrong(&self, value: &Value, expected: impl Into<String>) -> Error {
-        Error::Value {
+        self.mismatch(value, expected, None)
+    }
+
+    fn mismatch(&self, value: &Value, expected: impl Into<String>, nearest: Option<&str>) -> Error {
+        Error::Value(Box::new(Mismatch {
             field: self.name.clone(),
             is: self.is(),
             found: format!("`{}`", shorten(&value.literal.to_string())),
             expected: expected.into(),
-            nearest: None,
+            nearest: nearest.map(str::to_owned),
             span: value.span,
-        }
+        }))
     }
 
     // A literal as a value of the stored column; none = `(none)`.
@@ -168,7 +175,9 @@ impl Known {
             Literal::Boolean(truth) => truth.to_string(),
             Literal::Duration(duration) => match self.values {
                 Values::Number { unit: super::plan::Unit::Seconds, scale } => {
-                    let seconds = duration.seconds().ok_or_else(|| self.wrong(value, "a time of fixed length such as `90d`, for a month or quarter has none"))?;
+                    let seconds = duration.seconds().ok_or_else(|| {
+                        self.wrong(value, "a time of fixed length such as `90d`, for a month or quarter has none")
+                    })?;
                     return Ok(Some(scaled(seconds, scale)));
                 }
                 _ => return Err(self.wrong(value, self.example())),
@@ -178,17 +187,10 @@ impl Known {
             Values::Text => Ok(Some(Expr::Text(text))),
             Values::Message => Ok(Some(Expr::Text(error_group(&text)))),
             Values::Word(words) if words.contains(&text.as_str()) => Ok(Some(Expr::Text(text))),
-            Values::Word(words) => Err(match self.wrong(value, format!("one of {}", words.join(", "))) {
-                Error::Value { field, is, found, expected, span, .. } => Error::Value {
-                    field,
-                    is,
-                    found,
-                    expected,
-                    nearest: query::nearest(&text, words.iter().copied()).map(str::to_owned),
-                    span,
-                },
-                other => other,
-            }),
+            Values::Word(words) => {
+                let nearest = query::nearest(&text, words.iter().copied());
+                Err(self.mismatch(value, format!("one of {}", words.join(", ")), nearest))
+            }
             Values::Boolean => match text.as_str() {
                 "true" => Ok(Some(Expr::Boolean(true))),
                 "false" => Ok(Some(Expr::Boolean(false))),
@@ -217,7 +219,9 @@ impl Known {
     fn example(&self) -> &'static str {
         match self.values {
             Values::Instant => "a time such as '2026-11-20T08:00:00Z' or 'now-1h'",
-            Values::Number { unit: super::plan::Unit::Seconds, .. } => "a number of seconds or a duration such as `30s`",
+            Values::Number { unit: super::plan::Unit::Seconds, .. } => {
+                "a number of seconds or a duration such as `30s`"
+            }
             Values::Number { .. } => "a number",
             Values::Boolean => "true or false",
             Values::Text | Values::Word(_) | Values::Message => "text in single quotes",

@@ -67,7 +67,7 @@ impl Values {
             Values::Text | Values::Word(_) | Values::Message => Kind::Text,
             Values::Boolean => Kind::Boolean,
             Values::Instant => Kind::Time,
-            Values::Number { scale, .. } if scale == 1.0 => Kind::Integer,
+            Values::Number { scale: 1.0, .. } => Kind::Integer,
             Values::Number { .. } => Kind::Number,
         }
     }
@@ -118,7 +118,11 @@ const fn tables(name: &'static str, title: &'static str, about: &'static str) ->
 
 static NAMED: &[Dimension] = &[
     canonical("app", "App", "The tool that sent the query, such as `airflow` or `looker`."),
-    canonical("person", "Person", "The human behind the query: a mail address, or the tool's id of a user such as `looker:7`."),
+    canonical(
+        "person",
+        "Person",
+        "The human behind the query: a mail address, or the tool's id of a user such as `looker:7`.",
+    ),
     canonical("team", "Team", "The team the query belongs to, from its annotation or from the settings."),
     canonical("dag", "DAG", "The workflow that ran the query."),
     canonical("task", "Task", "The step of a workflow, as `dag/task`."),
@@ -138,14 +142,36 @@ static NAMED: &[Dimension] = &[
     native("label", "Label", Values::Text, "The query group, label or tag set beside the SQL."),
     native("client", "Client", Values::Text, "The application name or source the client gave."),
     native("status", "Status", Values::Word(STATUSES), "How the query ended, or how far it is."),
-    native("error", "Error", Values::Message, "The error message, with numbers, ids and quoted values replaced when grouped."),
+    native(
+        "error",
+        "Error",
+        Values::Message,
+        "The error message, with numbers, ids and quoted values replaced when grouped.",
+    ),
     native("statement", "Statement", Values::Word(STATEMENTS), "The kind of statement."),
     native("cache_hit", "Cache hit", Values::Boolean, "Whether the engine answered from its result cache."),
-    native("fingerprint", "Fingerprint", Values::Text, "The hash of the statement without comments, literals and white space."),
+    native(
+        "fingerprint",
+        "Fingerprint",
+        Values::Text,
+        "The hash of the statement without comments, literals and white space.",
+    ),
     native("warehouse", "Warehouse", Values::Text, "The name of the warehouse."),
-    tables("reads", "Table read", "A table the query reads; a query counts in each of its tables, so groups do not add up."),
-    tables("writes", "Table written", "A table the query writes; a query counts in each of its tables, so groups do not add up."),
-    tables("table", "Table", "A table the query reads or writes; a query counts in each of its tables, so groups do not add up."),
+    tables(
+        "reads",
+        "Table read",
+        "A table the query reads; a query counts in each of its tables, so groups do not add up.",
+    ),
+    tables(
+        "writes",
+        "Table written",
+        "A table the query writes; a query counts in each of its tables, so groups do not add up.",
+    ),
+    tables(
+        "table",
+        "Table",
+        "A table the query reads or writes; a query counts in each of its tables, so groups do not add up.",
+    ),
     fact("query_id", "Query", Values::Text, "The warehouse's id of the query."),
     fact("transaction_id", "Transaction", Values::Text, "The transaction the query ran in."),
     fact("session_id", "Session", Values::Text, "The session the query came through."),

@@ -28,7 +28,9 @@ pub enum Error {
         span: Span,
     },
     /// A fact of the single query stands where groups are made.
-    #[error("`{name}` differs for every query, so nothing can be grouped by it; it works after `where` and in `list queries`; the nearest dimension is `{nearest}`")]
+    #[error(
+        "`{name}` differs for every query, so nothing can be grouped by it; it works after `where` and in `list queries`; the nearest dimension is `{nearest}`"
+    )]
     Group {
         /// What was found.
         name: String,
@@ -63,7 +65,9 @@ pub enum Error {
     #[error("{0}")]
     Within(String, Span),
     /// `top` without groups.
-    #[error("`{pick}` picks groups, and there is one only; expected `by` and a dimension, as in `queries by app {pick}`")]
+    #[error(
+        "`{pick}` picks groups, and there is one only; expected `by` and a dimension, as in `queries by app {pick}`"
+    )]
     Pick {
         /// What was found.
         pick: String,
@@ -79,21 +83,8 @@ pub enum Error {
         span: Span,
     },
     /// A value that does not fit its field.
-    #[error("`{field}` is {is}, so it cannot be compared with {found}; expected {expected}{}", hint(.nearest))]
-    Value {
-        /// The field.
-        field: String,
-        /// What its values are.
-        is: &'static str,
-        /// What was found.
-        found: String,
-        /// What was expected.
-        expected: String,
-        /// The known value most like it.
-        nearest: Option<String>,
-        /// Where.
-        span: Span,
-    },
+    #[error(transparent)]
+    Value(Box<Mismatch>),
     /// The range ends before it begins.
     #[error("the range ends at {to}, which is not after its start {from}; exchange `from` and `to`")]
     Range {
@@ -103,7 +94,9 @@ pub enum Error {
         to: String,
     },
     /// More buckets than anybody can look at.
-    #[error("`every {every}` makes {buckets} buckets of this range, and at most {most} are possible; `every {fits}` fits")]
+    #[error(
+        "`every {every}` makes {buckets} buckets of this range, and at most {most} are possible; `every {fits}` fits"
+    )]
     Buckets {
         /// The width asked.
         every: String,
@@ -114,6 +107,24 @@ pub enum Error {
         /// A width that stays within it.
         fits: String,
     },
+}
+
+/// A value that does not fit its field.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("`{field}` is {is}, so it cannot be compared with {found}; expected {expected}{}", hint(.nearest))]
+pub struct Mismatch {
+    /// The field.
+    pub field: String,
+    /// What its values are.
+    pub is: &'static str,
+    /// What was found.
+    pub found: String,
+    /// What was expected.
+    pub expected: String,
+    /// The known value most like it.
+    pub nearest: Option<String>,
+    /// Where.
+    pub span: Span,
 }
 
 fn hint(nearest: &Option<String>) -> String {
@@ -131,8 +142,8 @@ impl Error {
             | Error::Later { span, .. }
             | Error::Within(_, span)
             | Error::Pick { span, .. }
-            | Error::Twice { span, .. }
-            | Error::Value { span, .. } => Some(*span),
+            | Error::Twice { span, .. } => Some(*span),
+            Error::Value(mismatch) => Some(mismatch.span),
             Error::Range { .. } | Error::Buckets { .. } => None,
         }
     }
@@ -140,9 +151,8 @@ impl Error {
     /// The known name most like the one that was found.
     pub fn nearest(&self) -> Option<&str> {
         match self {
-            Error::Measure { nearest, .. } | Error::Field { nearest, .. } | Error::Value { nearest, .. } => {
-                nearest.as_deref()
-            }
+            Error::Measure { nearest, .. } | Error::Field { nearest, .. } => nearest.as_deref(),
+            Error::Value(mismatch) => mismatch.nearest.as_deref(),
             Error::Group { nearest, .. } | Error::Later { nearest, .. } => Some(nearest),
             _ => None,
         }

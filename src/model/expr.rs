@@ -111,10 +111,7 @@ impl Expr {
     pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
         visit(self);
         match self {
-            Expr::Word(x)
-            | Expr::Missing(x, _)
-            | Expr::Like(x, ..)
-            | Expr::Match(x, ..) => x.walk(visit),
+            Expr::Word(x) | Expr::Missing(x, _) | Expr::Like(x, ..) | Expr::Match(x, ..) => x.walk(visit),
             Expr::Coalesce(xs) | Expr::And(xs) | Expr::Or(xs) => xs.iter().for_each(|x| x.walk(visit)),
             Expr::Compare(a, _, b) => {
                 a.walk(visit);

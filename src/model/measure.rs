@@ -123,26 +123,29 @@ impl Class {
             Class::Clock => "clock",
         }
     }
-
-    /// The aggregates a panel query may ask, the words as written; percentiles are `pNN`.
-    pub fn aggregates(self) -> &'static [&'static str] {
-        match self {
-            Class::Experienced | Class::Run => &["avg", "min", "max", "sum", "pNN"],
-            Class::Consumed => &["sum", "avg", "max", "pNN"],
-            Class::Overlap => &["avg", "max"],
-            Class::Count | Class::Ratio | Class::Money | Class::Table | Class::Clock => &[],
-        }
-    }
 }
 
 impl Measure {
     /// The aggregate without a word before the name.
     pub fn default_aggregate(&self) -> Aggregate {
         match self.class {
+            _ if matches!(self.name, "age" | "memory") => Aggregate::Max,
+            _ if self.name == "wait_caused" => Aggregate::Sum,
             Class::Experienced | Class::Run | Class::Overlap | Class::Ratio => Aggregate::Avg,
-            Class::Consumed if self.name == "memory" => Aggregate::Max,
             Class::Count | Class::Consumed | Class::Money | Class::Table => Aggregate::Sum,
             Class::Clock => Aggregate::Max,
+        }
+    }
+
+    /// The aggregates a panel query may ask, the words as written; percentiles are `pNN`.
+    pub fn aggregates(&self) -> &'static [&'static str] {
+        match self.class {
+            _ if self.name == "age" => &["max"],
+            _ if self.name == "wait_caused" => &["sum"],
+            Class::Experienced | Class::Run => &["avg", "min", "max", "sum", "pNN"],
+            Class::Consumed => &["sum", "avg", "max", "pNN"],
+            Class::Overlap => &["avg", "max"],
+            Class::Count | Class::Ratio | Class::Money | Class::Table | Class::Clock => &[],
         }
     }
 }
@@ -158,15 +161,34 @@ const fn measure(
     Measure { name, title, unit, class, kind, about }
 }
 
-const fn micros(name: &'static str, title: &'static str, class: Class, column: &'static str, about: &'static str) -> Measure {
+const fn micros(
+    name: &'static str,
+    title: &'static str,
+    class: Class,
+    column: &'static str,
+    about: &'static str,
+) -> Measure {
     measure(name, title, Unit::Seconds, class, Kind::Value { column, scale: 1e-6 }, about)
 }
 
-const fn amount(name: &'static str, title: &'static str, unit: Unit, column: &'static str, about: &'static str) -> Measure {
+const fn amount(
+    name: &'static str,
+    title: &'static str,
+    unit: Unit,
+    column: &'static str,
+    about: &'static str,
+) -> Measure {
     measure(name, title, unit, Class::Consumed, Kind::Value { column, scale: 1.0 }, about)
 }
 
-const fn later(name: &'static str, title: &'static str, unit: Unit, class: Class, nearest: &'static str, about: &'static str) -> Measure {
+const fn later(
+    name: &'static str,
+    title: &'static str,
+    unit: Unit,
+    class: Class,
+    nearest: &'static str,
+    about: &'static str,
+) -> Measure {
     measure(name, title, unit, class, Kind::Later(nearest), about)
 }
 
@@ -174,43 +196,140 @@ const fn later(name: &'static str, title: &'static str, unit: Unit, class: Class
 pub static MEASURES: &[Measure] = &[
     measure("queries", "Queries", Unit::Count, Class::Count, Kind::Queries(When::Always), "Queries that ended."),
     measure("errors", "Errors", Unit::Count, Class::Count, Kind::Queries(When::Failed), "Queries that failed."),
-    measure("aborts", "Aborts", Unit::Count, Class::Count, Kind::Queries(When::Aborted), "Queries that were cancelled by a person, a rule or a time limit."),
+    measure(
+        "aborts",
+        "Aborts",
+        Unit::Count,
+        Class::Count,
+        Kind::Queries(When::Aborted),
+        "Queries that were cancelled by a person, a rule or a time limit.",
+    ),
     later("runs", "Runs", Unit::Count, Class::Count, "queries", "Executions of a dag, task, model or dashboard."),
-    measure("users", "Users", Unit::Count, Class::Count, Kind::People, "Distinct people, or logins where nobody is named."),
-    measure("error_rate", "Error rate", Unit::Ratio, Class::Ratio, Kind::Share(When::Failed, When::Ended), "Share of the queries that ended which failed."),
-    measure("abort_rate", "Abort rate", Unit::Ratio, Class::Ratio, Kind::Share(When::Aborted, When::Ended), "Share of the queries that ended which were cancelled."),
-    measure("cache_hit_rate", "Cache hit rate", Unit::Ratio, Class::Ratio, Kind::Share(When::Cached, When::CacheKnown), "Share of the queries answered from the engine's result cache."),
-    later("attainment", "Attainment", Unit::Ratio, Class::Ratio, "error_rate", "Share of the queries that ended which succeeded within the given time."),
+    measure(
+        "users",
+        "Users",
+        Unit::Count,
+        Class::Count,
+        Kind::People,
+        "Distinct people, or logins where nobody is named.",
+    ),
+    measure(
+        "error_rate",
+        "Error rate",
+        Unit::Ratio,
+        Class::Ratio,
+        Kind::Share(When::Failed, When::Ended),
+        "Share of the queries that ended which failed.",
+    ),
+    measure(
+        "abort_rate",
+        "Abort rate",
+        Unit::Ratio,
+        Class::Ratio,
+        Kind::Share(When::Aborted, When::Ended),
+        "Share of the queries that ended which were cancelled.",
+    ),
+    measure(
+        "cache_hit_rate",
+        "Cache hit rate",
+        Unit::Ratio,
+        Class::Ratio,
+        Kind::Share(When::Cached, When::CacheKnown),
+        "Share of the queries answered from the engine's result cache.",
+    ),
+    later(
+        "attainment",
+        "Attainment",
+        Unit::Ratio,
+        Class::Ratio,
+        "error_rate",
+        "Share of the queries that ended which succeeded within the given time.",
+    ),
     micros("latency", "Latency", Class::Experienced, "elapsed_us", "From sending to the end, with queueing."),
     micros("queue_time", "Queue time", Class::Experienced, "queue_us", "Waiting for a slot."),
     micros("planning_time", "Planning time", Class::Experienced, "planning_us", "Planning the query."),
     micros("compile_time", "Compile time", Class::Experienced, "compile_us", "Compiling the query."),
     micros("lock_time", "Lock time", Class::Experienced, "lock_us", "Waiting for locks."),
     micros("exec_time", "Execution time", Class::Experienced, "exec_us", "Executing, without waiting."),
-    later("run_time", "Run time", Unit::Seconds, Class::Run, "latency", "From the first start to the last end of a run."),
+    later(
+        "run_time",
+        "Run time",
+        Unit::Seconds,
+        Class::Run,
+        "latency",
+        "From the first start to the last end of a run.",
+    ),
     later("busy_time", "Busy time", Unit::Seconds, Class::Run, "latency", "Sum of the latencies of a run's queries."),
     amount("rows_returned", "Rows returned", Unit::Rows, "rows_returned", "Rows sent to the client."),
     amount("rows_read", "Rows read", Unit::Rows, "rows_read", "Rows read from storage."),
     amount("rows_written", "Rows written", Unit::Rows, "rows_written", "Rows written to tables."),
     amount("bytes_read", "Bytes read", Unit::Bytes, "bytes_read", "Bytes read from storage."),
     amount("bytes_written", "Bytes written", Unit::Bytes, "bytes_written", "Bytes written to storage."),
-    amount("bytes_spilled", "Bytes spilled", Unit::Bytes, "bytes_spilled", "Bytes of intermediate results that did not fit in memory."),
+    amount(
+        "bytes_spilled",
+        "Bytes spilled",
+        Unit::Bytes,
+        "bytes_spilled",
+        "Bytes of intermediate results that did not fit in memory.",
+    ),
     micros("cpu_time", "CPU time", Class::Consumed, "cpu_us", "Processor time over all nodes."),
     amount("memory", "Memory", Unit::Bytes, "memory_bytes", "Peak memory of a query over all nodes."),
     later("cost", "Cost", Unit::Dollars, Class::Money, "exec_time", "Share of the warehouse's bill."),
-    later("idle_cost", "Idle cost", Unit::Dollars, Class::Money, "exec_time", "The part of the bill in which nothing ran."),
+    later(
+        "idle_cost",
+        "Idle cost",
+        Unit::Dollars,
+        Class::Money,
+        "exec_time",
+        "The part of the bill in which nothing ran.",
+    ),
     later("concurrency", "Concurrency", Unit::Count, Class::Overlap, "queries", "Queries active at the same time."),
     later("queued", "Queued", Unit::Count, Class::Overlap, "queue_time", "Queries waiting at the same time."),
-    later("age", "Age", Unit::Seconds, Class::Clock, "latency", "Time since the start of what is in flight."),
-    later("wait_caused", "Wait caused", Unit::Seconds, Class::Money, "queue_time", "Waiting of others while a query held the queue's slots."),
+    later("age", "Age", Unit::Seconds, Class::Overlap, "latency", "Time since the start of what is in flight."),
+    later(
+        "wait_caused",
+        "Wait caused",
+        Unit::Seconds,
+        Class::Overlap,
+        "queue_time",
+        "Waiting of others while a query held the queue's slots.",
+    ),
     later("table_rows", "Table rows", Unit::Rows, Class::Table, "rows_written", "Rows of a table."),
     later("table_size", "Table size", Unit::Bytes, Class::Table, "bytes_written", "Bytes of a table on storage."),
     later("growth", "Growth", Unit::Rows, Class::Table, "rows_written", "Change of a table's rows."),
     later("skew", "Skew", Unit::None, Class::Table, "latency", "How unevenly a table lies on the slices; the worst."),
-    later("unsorted", "Unsorted", Unit::Ratio, Class::Table, "latency", "Share of a table's rows out of sort order; the worst."),
-    later("stats_off", "Stale statistics", Unit::Ratio, Class::Table, "latency", "How stale a table's statistics are; the worst."),
-    later("freshness", "Freshness", Unit::Seconds, Class::Clock, "rows_written", "Time since the last committed write of rows."),
-    later("idle_time", "Idle time", Unit::Seconds, Class::Clock, "queries", "Time since the last read of a table, or the last query of any other dimension."),
+    later(
+        "unsorted",
+        "Unsorted",
+        Unit::Ratio,
+        Class::Table,
+        "latency",
+        "Share of a table's rows out of sort order; the worst.",
+    ),
+    later(
+        "stats_off",
+        "Stale statistics",
+        Unit::Ratio,
+        Class::Table,
+        "latency",
+        "How stale a table's statistics are; the worst.",
+    ),
+    later(
+        "freshness",
+        "Freshness",
+        Unit::Seconds,
+        Class::Clock,
+        "rows_written",
+        "Time since the last committed write of rows.",
+    ),
+    later(
+        "idle_time",
+        "Idle time",
+        Unit::Seconds,
+        Class::Clock,
+        "queries",
+        "Time since the last read of a table, or the last query of any other dimension.",
+    ),
 ];
 
 /// The measure of that name.

@@ -32,13 +32,21 @@ pub fn error_group(message: &str) -> String {
         } else if first.is_alphanumeric() || first == '_' {
             let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
             let (word, after) = rest.split_at(end);
-            if is_id(word) { push_unknown(&mut group) } else { group.push_str(word) }
+            if is_id(word) {
+                push_unknown(&mut group)
+            } else {
+                group.push_str(word)
+            }
             rest = after;
         } else {
             // `1.5`, `-3`, `12:30` and uuids leave only their punctuation between `?`; it goes with them.
             let next_unknown = rest
                 .get(first.len_utf8()..)
-                .map(|after| after.find(|c: char| !(c.is_alphanumeric() || c == '_')).map_or(after, |end| after.get(..end).unwrap_or_default()))
+                .map(|after| {
+                    after
+                        .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+                        .map_or(after, |end| after.get(..end).unwrap_or_default())
+                })
                 .is_some_and(is_id);
             if !(matches!(first, '.' | '-' | ':' | ',') && group.ends_with('?') && next_unknown) {
                 group.push(first);

@@ -15,11 +15,12 @@ mod resolve;
 
 pub use condition::{NONE, OWN_APP};
 pub use dimension::{DIMENSIONS, Dimension, Origin, STATEMENTS, STATUSES, Values as DimensionValues, dimension};
-pub use error::Error;
+pub use error::{Error, Mismatch};
 pub use expr::{Expr, Negated};
 pub use measure::{Class, Kind as MeasureKind, MEASURES, Measure, When, measure_named};
 pub use message::error_group;
 pub use plan::{
-    Buckets, Column, Every, Figure, Figures, Fold, Kind, List, Pick, Plan, Question, Role, Selects, Unit, Values, Window,
+    Buckets, Column, Every, Figure, Figures, Fold, Kind, List, Pick, Plan, Question, Role, Selects, Unit, Values,
+    Window,
 };
 pub use resolve::{Asked, LIST_LIMIT, LIST_QUERIES, VALUES_LIMIT, resolve};

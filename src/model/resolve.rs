@@ -10,9 +10,7 @@ use super::{
     error::Error,
     expr::Expr,
     measure::{Class, Kind as Source, MEASURES, Measure, measure_named},
-    plan::{
-        Column, Figure, Figures, Fold, Kind, List, Pick, Plan, Question, Role, Selects, Unit, Values, Window,
-    },
+    plan::{Column, Figure, Figures, Fold, Kind, List, Pick, Plan, Question, Role, Selects, Unit, Values, Window},
 };
 use crate::query::{self, Aggregate, Condition, Field, Item, Listed, Measures, PanelQuery};
 
@@ -41,8 +39,25 @@ pub const VALUES_LIMIT: u64 = 1000;
 
 /// The columns of `list queries`, in order.
 pub const LIST_QUERIES: &[&str] = &[
-    "started_at", "ended_at", "query_id", "person", "user", "app", "dag", "task", "model", "dashboard", "statement",
-    "status", "latency", "queue_time", "rows_read", "bytes_read", "error", "fingerprint", "text",
+    "started_at",
+    "ended_at",
+    "query_id",
+    "person",
+    "user",
+    "app",
+    "dag",
+    "task",
+    "model",
+    "dashboard",
+    "statement",
+    "status",
+    "latency",
+    "queue_time",
+    "rows_read",
+    "bytes_read",
+    "error",
+    "fingerprint",
+    "text",
 ];
 
 /// Looks up every name of the panel query and decides the columns of its answer.
@@ -85,7 +100,13 @@ fn figures(query: &Measures, asked: &Asked) -> Result<Plan, Error> {
     let every = query.every.or(asked.every);
     let buckets = every.map(|every| buckets(every, asked.from, asked.to, asked.zone)).transpose()?;
     if buckets.is_some() {
-        columns.push(Column { name: "time".into(), title: "Time".into(), unit: Unit::None, kind: Kind::Time, role: Role::Time });
+        columns.push(Column {
+            name: "time".into(),
+            title: "Time".into(),
+            unit: Unit::None,
+            kind: Kind::Time,
+            role: Role::Time,
+        });
     }
 
     let mut groups = Vec::with_capacity(query.by.len());
@@ -111,11 +132,18 @@ fn figures(query: &Measures, asked: &Asked) -> Result<Plan, Error> {
             query::End::Top => "top",
             query::End::Bottom => "bottom",
         };
-        return Err(Error::Pick { pick: format!("{end} {}", pick.count), span: query.items.first().map(|item| item.span).unwrap_or_default() });
+        return Err(Error::Pick {
+            pick: format!("{end} {}", pick.count),
+            span: query.items.first().map(|item| item.span).unwrap_or_default(),
+        });
     }
     if let Some(vs) = query.vs {
         let span = query.items.first().map(|item| item.span).unwrap_or_default();
-        return Err(Error::Later { what: format!("`vs {vs}`"), nearest: "the same query with `--from` and `--to` earlier".into(), span });
+        return Err(Error::Later {
+            what: format!("`vs {vs}`"),
+            nearest: "the same query with `--from` and `--to` earlier".into(),
+            span,
+        });
     }
     // What no figure is about need not be read: one figure's condition selects, several decide figure by figure.
     if let [only] = figures.as_mut_slice() {
@@ -183,7 +211,9 @@ fn grouping(field: &Field) -> Result<Known, Error> {
 
 fn column(known: &Known, role: Role, kind: Kind) -> Column {
     Column {
-        title: known.dimension.map_or_else(|| known.name.trim_start_matches("annotation.").to_owned(), |d| d.title.to_owned()),
+        title: known
+            .dimension
+            .map_or_else(|| known.name.trim_start_matches("annotation.").to_owned(), |d| d.title.to_owned()),
         unit: known.values.unit(),
         name: known.name.clone(),
         kind,
@@ -205,7 +235,10 @@ fn figure(item: &Item, mentions: Mentions) -> Result<(Figure, Column), Error> {
         }
         ("attainment", Some(_)) | (_, None) => {}
         (name, Some(within)) => {
-            return Err(Error::Within(format!("`{name}` takes no `within {within}`; only `attainment` does"), item.span));
+            return Err(Error::Within(
+                format!("`{name}` takes no `within {within}`; only `attainment` does"),
+                item.span,
+            ));
         }
     }
     let successful = match measure.class {
@@ -253,7 +286,7 @@ fn asked_name(item: &Item) -> String {
 
 fn aggregate(measure: &Measure, item: &Item) -> Result<Aggregate, Error> {
     let Some(asked) = item.aggregate else { return Ok(measure.default_aggregate()) };
-    let takes = measure.class.aggregates();
+    let takes = measure.aggregates();
     let word = match asked {
         Aggregate::Avg => "avg",
         Aggregate::Min => "min",
@@ -276,7 +309,11 @@ fn listed(list: &query::List, asked: &Asked) -> Result<Plan, Error> {
     let clock = Clock { now: asked.now, zone: asked.zone };
     if list.of != Listed::Queries {
         let of = list.of.to_string();
-        return Err(Error::Later { what: format!("`list {of}`"), nearest: "`list queries`".into(), span: query::Span::default() });
+        return Err(Error::Later {
+            what: format!("`list {of}`"),
+            nearest: "`list queries`".into(),
+            span: query::Span::default(),
+        });
     }
     let mut filter = lower(list.filter.as_ref(), &clock)?;
     if !mentions(list.filter.as_ref()).own {
@@ -327,7 +364,13 @@ fn ranked(values: &query::Values, asked: &Asked) -> Result<Plan, Error> {
     let queries = measure_named("queries").map_or("Queries", |m| m.title);
     let columns = vec![
         column(&known, Role::Dimension, Kind::Text),
-        Column { name: "queries".into(), title: queries.into(), unit: Unit::Count, kind: Kind::Integer, role: Role::Measure },
+        Column {
+            name: "queries".into(),
+            title: queries.into(),
+            unit: Unit::Count,
+            kind: Kind::Integer,
+            role: Role::Measure,
+        },
     ];
     Ok(Plan {
         window: Window { from: asked.from, to: asked.to, selects: Selects::Ended },

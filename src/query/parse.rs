@@ -1,4 +1,4 @@
-//! Text → [`PanelQuery`]: a recursive descent over the [tokens](super::lex), as deep as parentheses may be and no deeper.
+//! Text → [`PanelQuery`]: a recursive descent over the [tokens](mod@super::lex), as deep as parentheses may be and no deeper.
 
 use super::ast::*;
 use super::error::{Error, Problem, glance, nearest, quote};

@@ -61,7 +61,8 @@ impl Relation {
 
 /// A name as SQL takes it, quoted where it must be.
 pub fn identifier(name: &str) -> String {
-    const RESERVED: &[&str] = &["database", "end", "label", "model", "schema", "statement", "table", "text", "time", "user"];
+    const RESERVED: &[&str] =
+        &["database", "end", "label", "model", "schema", "statement", "table", "text", "time", "user"];
     let plain = !name.is_empty()
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
         && !name.starts_with(|c: char| c.is_ascii_digit());

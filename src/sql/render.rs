@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use super::dialect::{Dialect, Relation, identifier};
 use crate::{
-    model::{
-        Expr, Figure, Figures, Fold, Kind, List, Negated, Pick, Plan, Question, Role, Selects, Values, Window,
-    },
+    model::{Expr, Figure, Figures, Fold, Kind, List, Negated, Pick, Plan, Question, Role, Selects, Values, Window},
     query::{Aggregate, Comparison, End},
+    settings::ROWS,
 };
 
 /// SQL and what is known of its answer.
@@ -128,9 +127,16 @@ impl Writer<'_> {
             lines.push(format!("order by {}", order.collect::<Vec<_>>().join(", ")));
         }
         if keys > 0 {
-            lines.push(format!("limit {}", self.plan.rows.saturating_add(1)));
+            lines.push(format!("limit {}", self.most(figures)));
         }
         (lines.join("\n"), outputs)
+    }
+
+    // One more than may be shown. Points of a series are in no order, so cutting them would be wrong; they are counted
+    // against a limit of their own.
+    fn most(&self, figures: &Figures) -> u64 {
+        let rows = if figures.buckets.is_some() { self.plan.rows.max(ROWS) } else { self.plan.rows };
+        rows.saturating_add(1)
     }
 
     // The groups of the whole window are ordered; those at the end that is asked keep their place, the others share the
@@ -139,13 +145,18 @@ impl Writer<'_> {
         let names = self.names(figures);
         let (select, mut outputs, keys) = self.grouped(figures, false, "  ");
         let grouped = format!("  {select}\n  group by {}", ordinals(keys));
-        let place = format!("case when place <= {0} then place else {1} end as place", pick.count, pick.count.saturating_add(1));
+        let place = format!(
+            "case when place <= {0} then place else {1} end as place",
+            pick.count,
+            pick.count.saturating_add(1)
+        );
         let order = self.order(&names, figures.min, pick.end);
         let mut text = format!(
             "with grouped as (\n{grouped}\n), ranked as (\n  select *, row_number() over (order by {order}) as place, count(*) over () as group_count\n  from grouped\n)"
         );
         let folds = |from: &str| -> Vec<String> {
-            let mut folds: Vec<String> = names.groups.iter().map(|group| format!("max({from}{group}) as {group}")).collect();
+            let mut folds: Vec<String> =
+                names.groups.iter().map(|group| format!("max({from}{group}) as {group}")).collect();
             for (figure, name) in figures.figures.iter().zip(&names.figures) {
                 folds.push(match figure.additive {
                     true => format!("sum({from}{name}) as {name}"),
@@ -170,12 +181,13 @@ impl Writer<'_> {
                     .map(|group| format!("coalesce(series.{group}, '') = coalesce(ranked.{group}, '')"))
                     .collect();
                 let bucket = identifier("time");
-                let select = [vec![format!("series.{bucket} as {bucket}"), place], folds("series.")].concat().join(",\n  ");
+                let select =
+                    [vec![format!("series.{bucket} as {bucket}"), place], folds("series.")].concat().join(",\n  ");
                 text.push_str(&format!(
                     ", series as (\n{}\n)\nselect\n  {select}\nfrom series\njoin ranked on {}\ngroup by 1, 2\nlimit {}",
                     series,
                     if same.is_empty() { "1 = 1".to_owned() } else { same.join(" and ") },
-                    self.plan.rows.saturating_add(1)
+                    self.most(figures)
                 ));
                 outputs.insert(0, Output::Bucket);
             }
@@ -222,7 +234,9 @@ impl Writer<'_> {
         let order: Vec<String> = list
             .order
             .iter()
-            .map(|(by, descending)| format!("{} {} nulls last", self.expr(by), if *descending { "desc" } else { "asc" }))
+            .map(|(by, descending)| {
+                format!("{} {} nulls last", self.expr(by), if *descending { "desc" } else { "asc" })
+            })
             .collect();
         let text = format!(
             "{}\norder by {}\nlimit {}",

@@ -25,6 +25,7 @@ use datafusion::{
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
     logical_expr::{Expr, TableProviderFilterPushDown, utils::conjunction},
+    object_store::{ObjectMeta, path::Path as StorePath},
     physical_plan::ExecutionPlan,
     prelude::{SessionConfig, SessionContext},
 };
@@ -33,7 +34,7 @@ use futures::{
     stream::{self, BoxStream},
 };
 
-use super::{Error, Rows, Span, Warehouse};
+use super::{Error, Rows, Span, Warehouse, percentile::percentile};
 use crate::{
     history::{Entry, Files, History, Table, record::Harvest, schema},
     model::{Buckets, Every, NONE, Selects},
@@ -75,7 +76,9 @@ fn bucket(x: &str, buckets: &Buckets) -> String {
         None => local(0),
         Some(((_, last), [])) => local(*last),
         Some(((_, last), earlier)) => {
-            let cases = earlier.iter().map(|(until, seconds)| format!("when {x} < {} then {}", (DIALECT.instant)(*until), local(*seconds)));
+            let cases = earlier
+                .iter()
+                .map(|(until, seconds)| format!("when {x} < {} then {}", (DIALECT.instant)(*until), local(*seconds)));
             format!("case {} else {} end", cases.collect::<Vec<_>>().join(" "), local(*last))
         }
     }
@@ -137,7 +140,9 @@ impl Engine {
             .with_runtime_env(self.runtime.clone())
             .with_default_features()
             .build();
-        SessionContext::new_with_state(state)
+        let context = SessionContext::new_with_state(state);
+        context.register_udaf(percentile());
+        context
     }
 
     async fn files(&self, statement: &Statement, shift: Duration, seen: Option<DateTime<Utc>>) -> Result<Files, Error> {
@@ -256,8 +261,17 @@ impl Scan {
         };
         let promoted = keys.iter().map(|key| Field::new(schema::promoted_column(key), DataType::Utf8, true));
         let fields: Vec<Field> = Table::Query.fields().into_iter().chain(promoted).map(viewed).collect();
-        let files = files.iter().map(|(path, entry)| PartitionedFile::new(path.to_string_lossy(), entry.bytes)).collect();
-        Scan { schema: Arc::new(Schema::new(fields)), files }
+        let files = files.iter().filter_map(|(path, entry)| {
+            Some(PartitionedFile::new_from_meta(ObjectMeta {
+                // The store's own way to write a path, in which `#` and `%` mean themselves.
+                location: StorePath::from_absolute_path(path).ok()?,
+                last_modified: DateTime::UNIX_EPOCH,
+                size: entry.bytes,
+                e_tag: None,
+                version: None,
+            }))
+        });
+        Scan { schema: Arc::new(Schema::new(fields)), files: files.collect() }
     }
 }
 
@@ -271,7 +285,10 @@ impl TableProvider for Scan {
         TableType::Base
     }
 
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> datafusion::error::Result<Vec<TableProviderFilterPushDown>> {
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> datafusion::error::Result<Vec<TableProviderFilterPushDown>> {
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
 

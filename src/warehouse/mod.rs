@@ -2,6 +2,7 @@
 
 mod demo;
 pub mod history;
+mod percentile;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
@@ -46,7 +47,9 @@ pub enum Error {
     #[error(transparent)]
     History(#[from] crate::history::Error),
     /// The statement needs more than it may have.
-    #[error("this needs more than the {limit} MB of memory a question may use; fewer groups, a shorter range or a coarser `every` need less")]
+    #[error(
+        "this needs more than the {limit} MB of memory a question may use; fewer groups, a shorter range or a coarser `every` need less"
+    )]
     Memory {
         /// The limit.
         limit: usize,
