@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Duration, Utc};
 use datafusion::{
     catalog::{Session, TableProvider},
-    common::DFSchema,
+    common::{DFSchema, config::ConfigNonZeroUsize},
     datasource::{
         TableType,
         listing::PartitionedFile,
@@ -109,6 +109,8 @@ impl Engine {
         // percentile_cont panics when its partial aggregation is skipped.
         options.execution.skip_partial_aggregation_probe_rows_threshold = usize::MAX;
         options.execution.parquet.pushdown_filters = false;
+        // A panel query nests 64 deep, and the balanced trees of its longest chain eight more, in two levels of SQL each.
+        options.sql_parser.recursion_limit = ConfigNonZeroUsize::try_new(512).map_err(refused)?;
         Ok(Engine { history, runtime, config })
     }
 
