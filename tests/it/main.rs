@@ -1,8 +1,13 @@
 //! The tests that look at LakeAPM from outside, in one program because each would link the engine again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod cli;
 mod golden;
+mod history;
+mod hostile;
 mod judge;
 mod layers;
+mod limits;
 mod readme;
+mod seam;
 mod world;

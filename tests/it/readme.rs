@@ -88,7 +88,7 @@ fn measures() -> String {
 
 fn aggregates(measure: &Measure) -> String {
     let default = measure.default_aggregate().to_string();
-    let mut words = measure.class.aggregates().to_vec();
+    let mut words = measure.aggregates().to_vec();
     words.sort_by_key(|word| *word != default);
     match words.is_empty() {
         true => "–".to_owned(),

@@ -143,7 +143,7 @@ fn holds(condition: &Condition, row: &Row) -> bool {
         Condition::And(parts) => parts.iter().all(|part| holds(part, row)),
         Condition::Or(parts) => parts.iter().any(|part| holds(part, row)),
         Condition::Not(part) => !holds(part, row),
-        Condition::Flag { flag: Flag::Signed, .. } => !row.annotations.is_empty(),
+        Condition::Flag { flag: Flag::Signed, .. } => row.signed,
         Condition::Flag { flag: Flag::Own, .. } => own(row),
         Condition::Test { field, test } => passes(field, test, row),
     }

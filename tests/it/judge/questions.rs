@@ -67,7 +67,7 @@ fn items() -> Vec<(&'static str, Vec<String>)> {
     let answered = MEASURES.iter().filter(|measure| !matches!(measure.kind, MeasureKind::Later(_)));
     let asked = |measure: &lakeapm::model::Measure| {
         let mut asked = vec![measure.name.to_owned()];
-        for word in measure.class.aggregates() {
+        for word in measure.aggregates() {
             let words: &[&str] = if *word == "pNN" { &["p50", "p95", "p99.9", "p0.1"] } else { std::slice::from_ref(word) };
             asked.extend(words.iter().map(|word| format!("{word} {}", measure.name)));
         }
@@ -95,6 +95,12 @@ pub fn grid() -> Vec<Question> {
                 questions.push(Question { text, from, to, zone, measure, dimension, condition });
                 turn += 1;
             }
+        }
+    }
+    // Without groups the engine goes another way.
+    for percentile in ["p0.1", "p50", "p99.9"] {
+        for measure in ["latency", "rows_read", "compile_time", "memory"] {
+            questions.push(Question::new(format!("{percentile} {measure}")));
         }
     }
     questions

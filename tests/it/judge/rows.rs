@@ -13,6 +13,7 @@ pub struct Row {
     pub query: Query,
     pub annotations: Vec<(String, String)>,
     pub dimensions: Vec<(&'static str, String)>,
+    pub signed: bool,
     pub statement: &'static str,
     pub fingerprint: String,
     pub text: String,
@@ -35,6 +36,7 @@ impl Row {
                 .iter()
                 .filter_map(|dimension| Some((dimension.name(), reading.dimensions.get(*dimension)?.to_owned())))
                 .collect(),
+            signed: reading.signed(),
             statement: recorded.unwrap_or(reading.statement.name()),
             fingerprint: format!("{:016x}", reading.fingerprint),
             text: reading.text.into_owned(),

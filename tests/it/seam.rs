@@ -1,0 +1,196 @@
+//! A second dialect, made to be thrown away, proves the seam: whatever differs between two warehouses' SQL is a field of
+//! [`Dialect`], and nothing of one leaks into the other.
+
+use chrono::{DateTime, Utc};
+use lakeapm::{
+    ask,
+    model::{Buckets, Every, Plan, Question},
+    sql::{Dialect, Relation},
+    warehouse::history,
+};
+
+use crate::golden::{Case, cases, now};
+
+/// PostgreSQL, about: other literals, other functions, other names of the stored columns, and no compile time.
+static ELEPHANT: Dialect = Dialect {
+    name: "elephant",
+    relation: |relation, _| match relation {
+        Relation::Query => "(select stl.*, stl.duration as elapsed_us from stl) as query".to_owned(),
+        other => other.name().to_owned(),
+    },
+    lacks: &[("compile_us", "elephant records no compile time")],
+    text: |text| match text.contains('\\') {
+        true => format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''")),
+        false => format!("'{}'", text.replace('\'', "''")),
+    },
+    instant: |at| format!("'{}'::timestamptz", at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)),
+    number: |number| format!("{number}::float8"),
+    key: |key| format!("(annotations ->> {})", (ELEPHANT.text)(key)),
+    word: |x| format!("{x}::text"),
+    bucket: |x, buckets| match buckets.every {
+        Every::Fixed(millis) => format!("to_timestamp(floor(extract(epoch from {x}) * 1000 / {millis}) * {millis} / 1000)"),
+        every => format!("date_trunc('{}', {x}, 'local')", format!("{every:?}").to_lowercase()),
+    },
+    percentile: |x, p| format!("percentile_cont({p}) within group (order by {x})"),
+    double: |x| format!("{x}::float8"),
+    like: |x, pattern| format!("{x} like {} escape ''", (ELEPHANT.text)(pattern)),
+    matches: |x, pattern| format!("{x} ~ {}", (ELEPHANT.text)(pattern)),
+};
+
+// What opens, divides and closes the call of a field in the SQL of the dialect below; no golden has them.
+const OPEN: char = '\u{1}';
+const NEXT: char = '\u{2}';
+const CLOSE: char = '\u{3}';
+
+fn call(field: &str, arguments: &[&str]) -> String {
+    format!("{OPEN}{field}{NEXT}{}{CLOSE}", arguments.join(&NEXT.to_string()))
+}
+
+/// Writes the calls of its fields instead of what they give.
+static CALLS: Dialect = Dialect {
+    name: "calls",
+    relation: |relation, _| call("relation", &[relation.name()]),
+    lacks: &[],
+    text: |text| call("text", &[text]),
+    instant: |at| call("instant", &[&at.to_rfc3339()]),
+    number: |number| call("number", &[&number.to_string()]),
+    key: |key| call("key", &[key]),
+    word: |x| call("word", &[x]),
+    bucket: |x, _| call("bucket", &[x]),
+    percentile: |x, p| call("percentile", &[x, &p.to_string()]),
+    double: |x| call("double", &[x]),
+    like: |x, pattern| call("like", &[x, pattern]),
+    matches: |x, pattern| call("matches", &[x, pattern]),
+};
+
+/// The calls answered by a dialect, from the inside out.
+fn answered(calls: &str, dialect: &Dialect, plan: &Plan) -> String {
+    let mut open: Vec<Vec<String>> = vec![vec![String::new()]];
+    for c in calls.chars() {
+        match c {
+            OPEN => open.push(vec![String::new()]),
+            NEXT => open.last_mut().unwrap().push(String::new()),
+            CLOSE => {
+                let call = open.pop().unwrap();
+                let answer = field(&call, dialect, plan);
+                open.last_mut().unwrap().last_mut().unwrap().push_str(&answer);
+            }
+            c => open.last_mut().unwrap().last_mut().unwrap().push(c),
+        }
+    }
+    assert_eq!(open.len(), 1, "a call is not closed in {calls:?}");
+    open[0][0].clone()
+}
+
+fn field(call: &[String], dialect: &Dialect, plan: &Plan) -> String {
+    let buckets = || -> &Buckets {
+        match &plan.question {
+            Question::Figures(figures) => figures.buckets.as_ref().unwrap(),
+            other => panic!("{other:?} has no buckets"),
+        }
+    };
+    match call.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["relation", name] => {
+            let relation = [Relation::Query, Relation::Touch, Relation::TableState].into_iter().find(|r| r.name() == name);
+            (dialect.relation)(relation.unwrap(), &plan.window)
+        }
+        ["text", text] => (dialect.text)(text),
+        ["instant", at] => (dialect.instant)(at.parse::<DateTime<Utc>>().unwrap()),
+        ["number", number] => (dialect.number)(number.parse().unwrap()),
+        ["key", key] => (dialect.key)(key),
+        ["word", x] => (dialect.word)(x),
+        ["bucket", x] => (dialect.bucket)(x, buckets()),
+        ["percentile", x, p] => (dialect.percentile)(x, p.parse().unwrap()),
+        ["double", x] => (dialect.double)(x),
+        ["like", x, pattern] => (dialect.like)(x, pattern),
+        ["matches", x, pattern] => (dialect.matches)(x, pattern),
+        _ => panic!("no field is called as {call:?}"),
+    }
+}
+
+fn compiled(case: &Case, dialect: &Dialect) -> Result<(Plan, String), ask::Error> {
+    ask::compile(&case.text, &case.range, now(), dialect).map(|(plan, statement)| (plan, statement.text))
+}
+
+#[test]
+fn whatever_differs_is_a_field_of_the_dialect() {
+    let mut compared = 0;
+    for case in cases() {
+        let Ok((plan, calls)) = compiled(&case, &CALLS) else { continue };
+        for dialect in [&history::DIALECT, &ELEPHANT] {
+            let Ok((_, found)) = compiled(&case, dialect) else { continue };
+            assert_eq!(answered(&calls, dialect, &plan), found, "{} in {}", case.name, dialect.name);
+            compared += 1;
+        }
+    }
+    assert!(compared >= 120, "only {compared} statements were compared");
+}
+
+#[test]
+fn nothing_of_the_history_is_in_the_elephants_sql() {
+    // What DataFusion alone is told.
+    let history = ["date_bin", "timestamp '", "cast(", "\"annotation.", "interval '", "(?s)", "1000000.0", "from query"];
+    for case in cases() {
+        if let Ok((_, sql)) = compiled(&case, &ELEPHANT) {
+            for part in history {
+                assert!(!sql.contains(part), "{} has `{part}` of the history:\n{sql}", case.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_is_wrong_everywhere_and_what_lacks_is_said() {
+    let mut lacking = Vec::new();
+    for case in cases() {
+        match (compiled(&case, &history::DIALECT), compiled(&case, &ELEPHANT)) {
+            (Ok((plan, _)), Ok((other, _))) => assert_eq!(plan, other, "{}: the plan knows the dialect", case.name),
+            (Err(one), Err(other)) => assert_eq!(one.to_string(), other.to_string(), "{}", case.name),
+            (Ok(_), Err(refused)) => {
+                assert_eq!(refused.to_string(), "elephant records no compile time", "{}", case.name);
+                assert!(case.text.contains("compile_time"), "{} lacks nothing: {}", case.name, case.text);
+                lacking.push(case.name);
+            }
+            (Err(error), Ok(_)) => panic!("{} is refused by the history alone: {error}", case.name),
+        }
+    }
+    assert!(!lacking.is_empty(), "no golden asks for what the elephant lacks");
+}
+
+#[test]
+fn the_elephants_sql_reads_as_its_own() {
+    const CASES: &[(&str, &str)] = &[
+        (
+            "p95 latency by annotation.owner every 1h where cache_hit = true",
+            r#"select
+  to_timestamp(floor(extract(epoch from ended_at) * 1000 / 3600000) * 3600000 / 1000) as "time",
+  (annotations ->> 'owner') as key_1,
+  percentile_cont(0.95) within group (order by elapsed_us) / 1000000::float8 as "p95 latency"
+from (select stl.*, stl.duration as elapsed_us from stl) as query
+where ended_at >= '2026-11-19T12:00:00.000000Z'::timestamptz
+  and ended_at < '2026-11-20T12:00:00.000000Z'::timestamptz
+  and cache_hit = true
+  and ("statement" is null or "statement" <> 'utility')
+  and (app is null or app <> 'lakeapm')
+  and status = 'success'
+group by 1, 2
+limit 1000001"#,
+        ),
+        (
+            r"queries where dag like 'a\_%' and not (dag ~ '\.' or dag = 'it''s \')",
+            r"select
+  count(*) as queries
+from (select stl.*, stl.duration as elapsed_us from stl) as query
+where ended_at >= '2026-11-19T12:00:00.000000Z'::timestamptz
+  and ended_at < '2026-11-20T12:00:00.000000Z'::timestamptz
+  and dag like E'a\\_%' escape ''
+  and ((dag is null or not (dag ~ E'\\.')) and (dag is null or dag <> E'it''s \\'))
+",
+        ),
+    ];
+    for (text, expected) in CASES {
+        let case = Case { name: (*text).into(), text: (*text).into(), range: ask::Range::default() };
+        let (_, sql) = compiled(&case, &ELEPHANT).unwrap();
+        assert!(sql.starts_with(expected), "{text} reads\n{sql}");
+    }
+}
