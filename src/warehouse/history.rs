@@ -56,8 +56,12 @@ pub static DIALECT: Dialect = Dialect {
     double: |x| format!("cast({x} as double)"),
     // Arrow's LIKE has a backslash as its escape, the panel query's has none.
     like: |x, pattern| format!("{x} like {}", (DIALECT.text)(&pattern.replace('\\', "\\\\"))),
-    // `.` is any character, a line break too, as on PostgreSQL.
-    matches: |x, pattern| format!("{x} ~ {}", (DIALECT.text)(&format!("(?s){pattern}"))),
+    // `.` is any character, a line break too, as on PostgreSQL. DataFusion makes LIKE of what is only letters, and does not
+    // know that a backslash escapes there; a group it leaves alone.
+    matches: |x, pattern| match pattern.contains('\\') {
+        true => format!("{x} ~ {}", (DIALECT.text)(&format!("(?s)({pattern})"))),
+        false => format!("{x} ~ {}", (DIALECT.text)(&format!("(?s){pattern}"))),
+    },
 };
 
 fn bucket(x: &str, buckets: &Buckets) -> String {

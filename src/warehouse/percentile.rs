@@ -49,12 +49,14 @@ impl AggregateUDFImpl for Percentile {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.inner.accumulator(args)
+        match exact(&args) {
+            Some(share) => Ok(Box::new(Ungrouped(Groups { share, total: 1, ..Groups::default() }))),
+            None => self.inner.accumulator(args),
+        }
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        let float = args.expr_fields.first().is_some_and(|field| *field.data_type() == DataType::Float64);
-        float && !args.is_distinct && share(&args).is_some()
+        exact(&args).is_some()
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
@@ -69,11 +71,43 @@ impl AggregateUDFImpl for Percentile {
     }
 }
 
+// The share of a percentile that is worked out here.
+fn exact(args: &AccumulatorArgs) -> Option<f64> {
+    let float = args.expr_fields.first().is_some_and(|field| *field.data_type() == DataType::Float64);
+    share(args).filter(|_| float && !args.is_distinct)
+}
+
 fn share(args: &AccumulatorArgs) -> Option<f64> {
     let literal = args.exprs.get(1)?.downcast_ref::<Literal>()?;
     match literal.value() {
         ScalarValue::Float64(share) => share.filter(|share| (0.0..=1.0).contains(share) && args.order_bys.is_empty()),
         _ => None,
+    }
+}
+
+// All rows are one group: DataFusion's own cuts the place between two values to six digits.
+#[derive(Debug)]
+struct Ungrouped(Groups);
+
+impl Accumulator for Ungrouped {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.0.update_batch(values, &vec![0; values.first().map_or(0, Array::len)], None, 1)
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.0.merge_batch(states, &vec![0; states.first().map_or(0, Array::len)], 1)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        self.0.state(EmitTo::All)?.iter().map(|state| ScalarValue::try_from_array(state, 0)).collect()
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        ScalarValue::try_from_array(&self.0.evaluate(EmitTo::All)?, 0)
+    }
+
+    fn size(&self) -> usize {
+        self.0.size()
     }
 }
 
