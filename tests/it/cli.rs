@@ -13,7 +13,12 @@ use crate::world;
 
 fn lakeapm(arguments: &[&str]) -> Output {
     // Away from this folder, so that no test makes a demo in it.
-    Command::new(env!("CARGO_BIN_EXE_lakeapm")).args(arguments).current_dir(demo()).stdin(Stdio::null()).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_lakeapm"))
+        .args(arguments)
+        .current_dir(demo())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -49,7 +54,8 @@ fn ask(question: &str, more: &[&str]) -> Output {
 fn json(question: &str, more: &[&str]) -> Value {
     let output = ask(question, &[&["--format", "json"], more].concat());
     assert_eq!(output.status.code(), Some(0), "{question}: {}", text(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{question}: {error} in {}", text(&output.stdout)))
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{question}: {error} in {}", text(&output.stdout)))
 }
 
 fn columns(answer: &Value) -> Vec<(String, String, String)> {
@@ -68,26 +74,36 @@ fn what_people_ask_first_is_answered() {
     const CASES: &[(&str, &[(&str, &str, &str)])] = &[
         ("p95 latency by dag", &[("dag", "", "text"), ("p95 latency", "s", "number")]),
         ("queries by app every 1h", &[("time", "", "time"), ("app", "", "text"), ("queries", "count", "integer")]),
-        ("error_rate by dashboard where app = 'metabase'", &[("dashboard", "", "text"), ("error_rate", "ratio", "number")]),
+        (
+            "error_rate by dashboard where app = 'metabase'",
+            &[("dashboard", "", "text"), ("error_rate", "ratio", "number")],
+        ),
         ("sum exec_time by person top 5", &[("person", "", "text"), ("sum exec_time", "s", "number")]),
         ("values of dag", &[("dag", "", "text"), ("queries", "count", "integer")]),
-        ("bytes_read, cpu_time by annotation.dag_id", &[
-            ("annotation.dag_id", "", "text"),
-            ("bytes_read", "bytes", "integer"),
-            ("cpu_time", "s", "number"),
-        ]),
+        (
+            "bytes_read, cpu_time by annotation.dag_id",
+            &[("annotation.dag_id", "", "text"), ("bytes_read", "bytes", "integer"), ("cpu_time", "s", "number")],
+        ),
     ];
     for (question, expected) in CASES {
         let answer = json(question, &[]);
-        let expected: Vec<_> = expected.iter().map(|(a, b, c)| ((*a).to_owned(), (*b).to_owned(), (*c).to_owned())).collect();
+        let expected: Vec<_> =
+            expected.iter().map(|(a, b, c)| ((*a).to_owned(), (*b).to_owned(), (*c).to_owned())).collect();
         assert_eq!(columns(&answer), expected, "{question}");
         assert!(!rows(&answer).is_empty(), "{question} has no rows: {answer}");
         for row in rows(&answer) {
-            assert_eq!(row.as_array().unwrap().len(), expected.len(), "{question}: a row as long as the columns, {row}");
+            assert_eq!(
+                row.as_array().unwrap().len(),
+                expected.len(),
+                "{question}: a row as long as the columns, {row}"
+            );
         }
         let keys: Vec<&String> = answer.as_object().unwrap().keys().collect();
         assert_eq!(keys, ["columns", "elapsed_ms", "notices", "rows", "sql"], "{question}");
-        assert!(answer["sql"].as_str().unwrap().starts_with("select") || answer["sql"].as_str().unwrap().starts_with("with"));
+        assert!(
+            answer["sql"].as_str().unwrap().starts_with("select")
+                || answer["sql"].as_str().unwrap().starts_with("with")
+        );
         assert!(answer["elapsed_ms"].as_f64().is_some_and(|ms| ms >= 0.0), "{question}: {answer}");
     }
     let top = json("sum exec_time by person top 5", &[]);
@@ -111,7 +127,10 @@ fn csv_and_tables_say_the_same() {
     let chart = ask("queries by app every 1h", &["--chart"]);
     assert!(text(&chart.stdout).contains('█'), "{}", text(&chart.stdout));
     let none = ask("queries by app where app = 'nobody'", &[]);
-    assert_eq!((none.status.code(), text(&none.stdout).as_str()), (Some(0), "nothing found: no query of this range meets the question\n"));
+    assert_eq!(
+        (none.status.code(), text(&none.stdout).as_str()),
+        (Some(0), "nothing found: no query of this range meets the question\n")
+    );
 }
 
 // What is wrong, the exit code, and what the sentence must say.
@@ -144,7 +163,9 @@ fn a_wrong_question_is_one_sentence() {
             assert!(err.contains(part), "{arguments:?}: {err} does not say {part}");
         }
     }
-    for arguments in [&["query"][..], &["nonsense"], &["query", "queries", "--tz", "Mars"], &["sql", "queries", "--warehouse", "x"]] {
+    for arguments in
+        [&["query"][..], &["nonsense"], &["query", "queries", "--tz", "Mars"], &["sql", "queries", "--warehouse", "x"]]
+    {
         let output = lakeapm(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
         assert!(text(&output.stderr).starts_with("error: "), "{arguments:?}: {}", text(&output.stderr));
@@ -171,11 +192,18 @@ fn annotations_are_lines_in_and_lines_out() {
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         child.wait_with_output().unwrap()
     };
-    let found = run("{\"sql\":\"/* {\\\"app\\\":\\\"airflow\\\",\\\"dag\\\":\\\"daily\\\"} */ select 1\"}\n\n{\"sql\":\"select 1\"}\n");
+    let found = run(
+        "{\"sql\":\"/* {\\\"app\\\":\\\"airflow\\\",\\\"dag\\\":\\\"daily\\\"} */ select 1\"}\n\n{\"sql\":\"select 1\"}\n",
+    );
     assert_eq!(found.status.code(), Some(0), "{}", text(&found.stderr));
     let lines: Vec<Value> = text(&found.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2, "a line for each line that is not blank");
-    assert_eq!((&lines[0]["dag"], &lines[0]["annotations"]["app"]), (&"daily".into(), &"airflow".into()), "{}", lines[0]);
+    assert_eq!(
+        (&lines[0]["dag"], &lines[0]["annotations"]["app"]),
+        (&"daily".into(), &"airflow".into()),
+        "{}",
+        lines[0]
+    );
     assert_eq!(lines[1], serde_json::json!({"annotations": {}, "truncated": false}));
     for (input, line) in [("{\"sql\":\"select 1\"}\nnonsense\n", "line 2"), ("{\"sequel\":1}\n", "line 1")] {
         let wrong = run(input);

@@ -29,20 +29,31 @@ fn conditions_at_the_limit_are_answered() {
     });
     world::history(&root, &[queries.collect()]);
     let all = CONDITIONS as i64;
-    let joined = |word: &str, test: &dyn Fn(usize) -> String, count: usize| (0..count).map(test).collect::<Vec<_>>().join(word);
+    let joined =
+        |word: &str, test: &dyn Fn(usize) -> String, count: usize| (0..count).map(test).collect::<Vec<_>>().join(word);
     let equal = |nth: usize| format!("dag = 'd{nth}'");
     let list = (0..VALUES).map(|nth| format!("{nth}")).collect::<Vec<_>>().join(",");
     let cases = [
         (format!("queries where {}", joined(" or ", &equal, CONDITIONS)), all),
         (format!("queries where {}", joined(" and ", &|nth| format!("dag != 'd{nth}'"), CONDITIONS)), 0),
         (format!("queries where not ({})", joined(" or ", &equal, CONDITIONS)), 0),
-        (format!("queries where {}", joined(" or ", &|nth| format!("dag like 'd{nth}%' and signed"), CONDITIONS / 2)), all),
+        (
+            format!(
+                "queries where {}",
+                joined(" or ", &|nth| format!("dag like 'd{nth}%' and signed"), CONDITIONS / 2)
+            ),
+            all,
+        ),
         (format!("queries where {}", joined(" or ", &|nth| format!("dag ~ '^d{nth}$'"), CONDITIONS)), all),
         (format!("queries where {}dag = 'd1'{}", "(".repeat(DEPTH), ")".repeat(DEPTH)), 1),
         (format!("queries where {}dag = 'd1'", "not ".repeat(DEPTH)), 1),
         // As deep as it goes, and nothing of it can be flattened.
         (
-            format!("queries where {}dag = 'd0'{}", "(dag = 'd9' or (signed and ".repeat(DEPTH / 2), "))".repeat(DEPTH / 2)),
+            format!(
+                "queries where {}dag = 'd0'{}",
+                "(dag = 'd9' or (signed and ".repeat(DEPTH / 2),
+                "))".repeat(DEPTH / 2)
+            ),
             2,
         ),
         (format!("queries where query_id not in ({list})"), all),
@@ -52,7 +63,8 @@ fn conditions_at_the_limit_are_answered() {
         assert_eq!(number(&root, &text), expected, "{}…", text.chars().take(80).collect::<String>());
     }
     let folds: Vec<String> = (1..100).map(|nth| format!("p{nth} latency")).collect();
-    let asked = world::ask(&root, &format!("{} by dag every 12h top 3", folds.join(", ")), &world::range(FROM, TO)).unwrap();
+    let asked =
+        world::ask(&root, &format!("{} by dag every 12h top 3", folds.join(", ")), &world::range(FROM, TO)).unwrap();
     assert_eq!(asked.answer.columns.len(), 101, "99 percentiles, time and dag");
 }
 

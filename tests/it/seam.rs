@@ -28,7 +28,9 @@ static ELEPHANT: Dialect = Dialect {
     key: |key| format!("(annotations ->> {})", (ELEPHANT.text)(key)),
     word: |x| format!("{x}::text"),
     bucket: |x, buckets| match buckets.every {
-        Every::Fixed(millis) => format!("to_timestamp(floor(extract(epoch from {x}) * 1000 / {millis}) * {millis} / 1000)"),
+        Every::Fixed(millis) => {
+            format!("to_timestamp(floor(extract(epoch from {x}) * 1000 / {millis}) * {millis} / 1000)")
+        }
         every => format!("date_trunc('{}', {x}, 'local')", format!("{every:?}").to_lowercase()),
     },
     percentile: |x, p| format!("percentile_cont({p}) within group (order by {x})"),
@@ -91,7 +93,8 @@ fn field(call: &[String], dialect: &Dialect, plan: &Plan) -> String {
     };
     match call.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["relation", name] => {
-            let relation = [Relation::Query, Relation::Touch, Relation::TableState].into_iter().find(|r| r.name() == name);
+            let relation =
+                [Relation::Query, Relation::Touch, Relation::TableState].into_iter().find(|r| r.name() == name);
             (dialect.relation)(relation.unwrap(), &plan.window)
         }
         ["text", text] => (dialect.text)(text),
@@ -129,7 +132,8 @@ fn whatever_differs_is_a_field_of_the_dialect() {
 #[test]
 fn nothing_of_the_history_is_in_the_elephants_sql() {
     // What DataFusion alone is told.
-    let history = ["date_bin", "timestamp '", "cast(", "\"annotation.", "interval '", "(?s)", "1000000.0", "from query"];
+    let history =
+        ["date_bin", "timestamp '", "cast(", "\"annotation.", "interval '", "(?s)", " 1000000.0", "from query"];
     for case in cases() {
         if let Ok((_, sql)) = compiled(&case, &ELEPHANT) {
             for part in history {

@@ -15,8 +15,7 @@ use lakeapm::{
 
 /// Runs as the program does: plans are made by recursion, on stacks of 16 MiB.
 pub fn run<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 << 20).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 << 20).build().unwrap();
     runtime.block_on(async { tokio::spawn(future).await.unwrap() })
 }
 

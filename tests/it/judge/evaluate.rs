@@ -120,7 +120,9 @@ fn named(row: &Row, name: &str) -> Option<Value> {
         "bytes_written" => whole(q.bytes_written),
         "bytes_spilled" => whole(q.bytes_spilled),
         "memory" => whole(q.memory_bytes),
-        canonical => text(row.dimensions.iter().find(|(known, _)| *known == canonical).map(|(_, value)| value.as_str())),
+        canonical => {
+            text(row.dimensions.iter().find(|(known, _)| *known == canonical).map(|(_, value)| value.as_str()))
+        }
     }
 }
 
@@ -176,7 +178,8 @@ fn passes(field: &Field, test: &Test, row: &Row) -> bool {
             matches!(&found, Some(Value::Text(text)) if like(&text.chars().collect::<Vec<_>>(), &pattern)) != *negated
         }
         Test::Between { low, high, negated } => {
-            let inside = order(&low.literal).is_some_and(Ordering::is_ge) && order(&high.literal).is_some_and(Ordering::is_le);
+            let inside =
+                order(&low.literal).is_some_and(Ordering::is_ge) && order(&high.literal).is_some_and(Ordering::is_le);
             inside != *negated
         }
         Test::Null { negated } => found.is_none() != *negated,
@@ -218,7 +221,9 @@ fn equals(field: &Field, found: Option<&Value>, literal: &Literal) -> bool {
 fn compare(found: &Value, literal: &Literal) -> Ordering {
     match (found, literal) {
         (Value::Text(found), Literal::Text(text)) => found.as_str().cmp(text),
-        (Value::Time(found), Literal::Text(text)) => found.cmp(&text.parse::<DateTime<Utc>>().unwrap().timestamp_micros()),
+        (Value::Time(found), Literal::Text(text)) => {
+            found.cmp(&text.parse::<DateTime<Utc>>().unwrap().timestamp_micros())
+        }
         (Value::Number(found, exponent), literal) => {
             let (digits, power) = match literal {
                 Literal::Number(digits) => decimal(digits),
@@ -264,7 +269,10 @@ fn any_part(condition: &Condition, is: &dyn Fn(&Condition) -> bool) -> bool {
 
 fn names(condition: Option<&Condition>, wanted: &str) -> bool {
     condition.is_some_and(|condition| {
-        any_part(condition, &|part| matches!(part, Condition::Test { field: Field::Name { name, .. }, .. } if name == wanted))
+        any_part(
+            condition,
+            &|part| matches!(part, Condition::Test { field: Field::Name { name, .. }, .. } if name == wanted),
+        )
     })
 }
 
@@ -369,22 +377,26 @@ fn figure(item: &Item, rows: &[&Row]) -> Cell {
 // All figures of some queries of one group and bucket.
 fn cells(measures: &lakeapm::query::Measures, rows: &[&Row], begun: bool) -> Vec<Cell> {
     let condition = measures.filter.as_ref();
-    measures.items.iter().map(|item| {
-        let about: Vec<&Row> = rows.iter().copied().filter(|row| about(item, row, condition)).collect();
-        if measures.min.is_some_and(|min| (about.len() as u64) < min) {
-            return Cell::Null;
-        }
-        match (rows.is_empty(), additive(item)) {
-            (true, true) if begun => match kind(item) {
-                Kind::Integer => Cell::Integer(0),
-                Kind::Number => Cell::Number(0.0),
-            },
-            // Of a range without queries one can still say that nobody was there.
-            (true, _) if item.measure == "users" && measures.every.is_none() => Cell::Integer(0),
-            (true, _) => Cell::Null,
-            (false, _) => figure(item, &about),
-        }
-    }).collect()
+    measures
+        .items
+        .iter()
+        .map(|item| {
+            let about: Vec<&Row> = rows.iter().copied().filter(|row| about(item, row, condition)).collect();
+            if measures.min.is_some_and(|min| (about.len() as u64) < min) {
+                return Cell::Null;
+            }
+            match (rows.is_empty(), additive(item)) {
+                (true, true) if begun => match kind(item) {
+                    Kind::Integer => Cell::Integer(0),
+                    Kind::Number => Cell::Number(0.0),
+                },
+                // Of a range without queries one can still say that nobody was there.
+                (true, _) if item.measure == "users" && measures.every.is_none() => Cell::Integer(0),
+                (true, _) => Cell::Null,
+                (false, _) => figure(item, &about),
+            }
+        })
+        .collect()
 }
 
 enum Kind {
@@ -452,10 +464,7 @@ fn figures(measures: &lakeapm::query::Measures, rows: &[Row], asked: &Asked) -> 
         }
     }
     answer.sort_by(|a, b| {
-        (a.0, a.1)
-            .cmp(&(b.0, b.1))
-            .then_with(|| by_value(&a.3[0], &b.3[0], end))
-            .then_with(|| by_group(&a.2, &b.2))
+        (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| by_value(&a.3[0], &b.3[0], end)).then_with(|| by_group(&a.2, &b.2))
     });
     let row = |(bucket, _, group, values): (usize, bool, Vec<Option<String>>, Vec<Cell>)| {
         let time = buckets.as_ref().map(|buckets| Cell::Time(buckets.starts[bucket].timestamp_micros()));
@@ -511,7 +520,9 @@ impl Buckets {
         } else {
             let width = TimeDelta::milliseconds((every.seconds().unwrap() * 1e3).round() as i64);
             let mut start = DateTime::UNIX_EPOCH
-                + width * i32::try_from((asked.from - DateTime::UNIX_EPOCH).num_milliseconds() / width.num_milliseconds()).unwrap();
+                + width
+                    * i32::try_from((asked.from - DateTime::UNIX_EPOCH).num_milliseconds() / width.num_milliseconds())
+                        .unwrap();
             while start < asked.to {
                 starts.push(start);
                 start += width;
@@ -539,7 +550,10 @@ fn first_day(unit: Unit, date: NaiveDate) -> NaiveDate {
     match unit {
         Unit::Week => date - Days::new(date.weekday().num_days_from_monday().into()),
         Unit::Month => date.with_day(1).unwrap(),
-        Unit::Quarter => NaiveDate::from_ymd_opt(date.year(), [1, 1, 1, 4, 4, 4, 7, 7, 7, 10, 10, 10][date.month0() as usize], 1).unwrap(),
+        Unit::Quarter => {
+            NaiveDate::from_ymd_opt(date.year(), [1, 1, 1, 4, 4, 4, 7, 7, 7, 10, 10, 10][date.month0() as usize], 1)
+                .unwrap()
+        }
         _ => date,
     }
 }
@@ -565,8 +579,25 @@ fn midnight(date: NaiveDate, zone: Tz) -> DateTime<Utc> {
 // ---- lists and values ------------------------------------------------------------------------------------------------
 
 const LIST: &[&str] = &[
-    "started_at", "ended_at", "query_id", "person", "user", "app", "dag", "task", "model", "dashboard", "statement",
-    "status", "latency", "queue_time", "rows_read", "bytes_read", "error", "fingerprint", "text",
+    "started_at",
+    "ended_at",
+    "query_id",
+    "person",
+    "user",
+    "app",
+    "dag",
+    "task",
+    "model",
+    "dashboard",
+    "statement",
+    "status",
+    "latency",
+    "queue_time",
+    "rows_read",
+    "bytes_read",
+    "error",
+    "fingerprint",
+    "text",
 ];
 
 fn listed(list: &lakeapm::query::List, rows: &[Row], asked: &Asked) -> Vec<Vec<Cell>> {

@@ -43,8 +43,17 @@ const RANGES: &[(&str, &str)] = &[
 ];
 
 const DIMENSIONS: &[&str] = &[
-    "", " by dag", " by person", " by app, status", " by annotation.\"owner\"", " by error", " by cache_hit",
-    " by annotation.\"dag id\", dag", " by queue, user", " by statement", " by task, session_id",
+    "",
+    " by dag",
+    " by person",
+    " by app, status",
+    " by annotation.\"owner\"",
+    " by error",
+    " by cache_hit",
+    " by annotation.\"dag id\", dag",
+    " by queue, user",
+    " by statement",
+    " by task, session_id",
 ];
 
 const CONDITIONS: &[&str] = &[
@@ -58,7 +67,30 @@ const CONDITIONS: &[&str] = &[
     " where annotation.owner is not null and not signed or queue_time between 0 and 1",
 ];
 
-const EVERY: &[(&str, Tz)] = &[("", Tz::UTC), (" every 1h", Tz::UTC), (" every 1d", Tz::Europe__Berlin), (" every 7h", Tz::UTC)];
+const EVERY: &[(&str, Tz)] =
+    &[("", Tz::UTC), (" every 1h", Tz::UTC), (" every 1d", Tz::Europe__Berlin), (" every 7h", Tz::UTC)];
+
+const LIKES: &[&str] =
+    &["%a%", "a_b", "a\\b", "%\\%", "100%", "_aily", "daily%", "%", "", "_", "%'%", "%\n%", "%🦀", "_t's"];
+
+const EXPRESSIONS: &[&str] = &[
+    "a_b",
+    "100%",
+    "a.b",
+    "^daily$",
+    "^a|y$",
+    "a\\\\b",
+    "[a-c]_",
+    "line.break",
+    "\\$",
+    "e\\*f",
+    ".",
+    "^ ",
+    "[^ -~]",
+    "it's",
+    "(a|b)_?b{0,2}",
+    "D",
+];
 
 const PICKS: &[&str] = &["", " top 3", " bottom 2", " min 5", " top 3 min 5"];
 
@@ -68,7 +100,8 @@ fn items() -> Vec<(&'static str, Vec<String>)> {
     let asked = |measure: &lakeapm::model::Measure| {
         let mut asked = vec![measure.name.to_owned()];
         for word in measure.aggregates() {
-            let words: &[&str] = if *word == "pNN" { &["p50", "p95", "p99.9", "p0.1"] } else { std::slice::from_ref(word) };
+            let words: &[&str] =
+                if *word == "pNN" { &["p50", "p95", "p99.9", "p0.1"] } else { std::slice::from_ref(word) };
             asked.extend(words.iter().map(|word| format!("{word} {}", measure.name)));
         }
         asked
@@ -85,7 +118,8 @@ pub fn grid() -> Vec<Question> {
         for d in 0..4 {
             for c in 0..3 {
                 // Steps without a common divisor reach every pair of neighbours on the axes.
-                let (dimension, condition) = (groups[(nth + d * 3) % groups.len()], (nth + d + c * 3) % CONDITIONS.len());
+                let (dimension, condition) =
+                    (groups[(nth + d * 3) % groups.len()], (nth + d + c * 3) % CONDITIONS.len());
                 let (every, zone) = EVERY[turn % EVERY.len()];
                 let pick = PICKS[turn / EVERY.len() % PICKS.len()];
                 let pick = if DIMENSIONS[dimension].is_empty() && !pick.starts_with(" min") { "" } else { pick };
@@ -116,10 +150,28 @@ pub fn lists_and_values() -> Vec<Question> {
         }
     }
     for order in [
-        "latency desc", "latency", "error", "error desc", "cache_hit", "cache_hit desc", "annotation.owner", "dag desc",
-        "started_at", "ended_at desc", "rows_read desc", "query_id", "text", "status", "memory",
+        "latency desc",
+        "latency",
+        "error",
+        "error desc",
+        "cache_hit",
+        "cache_hit desc",
+        "annotation.owner",
+        "dag desc",
+        "started_at",
+        "ended_at desc",
+        "rows_read desc",
+        "query_id",
+        "text",
+        "status",
+        "memory",
     ] {
         questions.push(Question::new(format!("list queries order by {order} limit 400")));
+    }
+    for (operator, patterns) in [("like", LIKES), ("~", EXPRESSIONS)] {
+        for pattern in patterns {
+            questions.push(Question::new(format!("values of user where user {operator} {}", quoted(pattern))));
+        }
     }
     for (from, to) in RANGES {
         questions.push(Question { from, to, ..Question::new("list queries limit 5000") });
@@ -132,8 +184,17 @@ pub fn lists_and_values() -> Vec<Question> {
 pub fn about_now() -> Vec<Question> {
     let late = [("2024-10-27T12:10:00Z", "2024-10-28T06:00:00Z"), ("2024-10-28T00:00:00Z", "2024-10-28T06:00:00Z")];
     let texts = [
-        "queries every 1h", "queries by dag every 1h top 3", "latency every 1h", "rows_read by app every 1d", "queries",
-        "error_rate by dag", "queries every 1d", "users every 1h", "list queries", "values of dag", "bytes_read, queries every 1w",
+        "queries every 1h",
+        "queries by dag every 1h top 3",
+        "latency every 1h",
+        "rows_read by app every 1d",
+        "queries",
+        "error_rate by dag",
+        "queries every 1d",
+        "users every 1h",
+        "list queries",
+        "values of dag",
+        "bytes_read, queries every 1w",
         "queries by app every 1h min 2",
     ];
     let ask = |(from, to): (&'static str, &'static str)| {
@@ -148,10 +209,13 @@ pub fn made_up(count: usize, seed: u64) -> Vec<Question> {
     let items = items();
     (0..count)
         .map(|_| {
-            let condition = if dice.random_bool(0.85) { format!(" where {}", condition(&mut dice, 3)) } else { String::new() };
+            let condition =
+                if dice.random_bool(0.85) { format!(" where {}", condition(&mut dice, 3)) } else { String::new() };
             let (from, to) = *RANGES.choose(&mut dice).unwrap();
             if dice.random_bool(0.15) {
-                let of = ["annotation.owner", "annotation.dag", "user", "error", "task", "scheduled"].choose(&mut dice).unwrap();
+                let of = ["annotation.owner", "annotation.dag", "user", "error", "task", "scheduled"]
+                    .choose(&mut dice)
+                    .unwrap();
                 let text = match dice.random_bool(0.5) {
                     true => format!("values of {of}{condition} limit {}", dice.random_range(1..50)),
                     false => format!("list queries{condition} order by {of} limit {}", dice.random_range(1..50)),
@@ -168,8 +232,23 @@ pub fn made_up(count: usize, seed: u64) -> Vec<Question> {
             let mut by: Vec<&str> = Vec::new();
             for _ in 0..*[0, 1, 1, 2, 3].choose(&mut dice).unwrap() {
                 let names = [
-                    "dag", "app", "person", "user", "queue", "status", "statement", "cache_hit", "error", "schema", "warehouse",
-                    "annotation.owner", "annotation.dag", "annotation.\"dag id\"", "annotation.nobody", "label", "scheduled",
+                    "dag",
+                    "app",
+                    "person",
+                    "user",
+                    "queue",
+                    "status",
+                    "statement",
+                    "cache_hit",
+                    "error",
+                    "schema",
+                    "warehouse",
+                    "annotation.owner",
+                    "annotation.dag",
+                    "annotation.\"dag id\"",
+                    "annotation.nobody",
+                    "label",
+                    "scheduled",
                 ];
                 let name = *names.choose(&mut dice).unwrap();
                 if !by.contains(&name) {
@@ -241,30 +320,45 @@ fn test(dice: &mut ChaCha8Rng) -> String {
         };
     }
     if dice.random_bool(0.1) {
-        return ["cache_hit = true", "cache_hit != true", "cache_hit in (false)", "text_truncated = false", "cache_hit is null",
-            "status not in ('success', 'lost')", "statement != 'utility'", "label is not null", "scheduled = true",
-            "query_id in ('hand-0007', 'hand-0008', 12)"]
+        return [
+            "cache_hit = true",
+            "cache_hit != true",
+            "cache_hit in (false)",
+            "text_truncated = false",
+            "cache_hit is null",
+            "status not in ('success', 'lost')",
+            "statement != 'utility'",
+            "label is not null",
+            "scheduled = true",
+            "query_id in ('hand-0007', 'hand-0008', 12)",
+        ]
         .choose(dice)
         .unwrap()
         .to_string();
     }
-    let fields =
-        ["dag", "annotation.owner", "annotation.\"dag id\"", "annotation.dag", "user", "task", "person", "error", "text", "schema", "app"];
+    let fields = [
+        "dag",
+        "annotation.owner",
+        "annotation.\"dag id\"",
+        "annotation.dag",
+        "user",
+        "task",
+        "person",
+        "error",
+        "text",
+        "schema",
+        "app",
+    ];
     let field = *fields.choose(dice).unwrap();
     match dice.random_range(0..8) {
         0 | 1 => format!("{field} {} {}", ["=", "!="].choose(dice).unwrap(), quoted(text(dice))),
         2 => format!("{field} {op} {}", quoted(text(dice))),
         3 => format!("{field} {not}in ({}, {}, {})", quoted(text(dice)), quoted(text(dice)), quoted(text(dice))),
         4 => {
-            let patterns = ["%a%", "a_b", "a\\b", "%\\%", "100%", "_aily", "daily%", "%", "", "_", "%'%", "%\n%", "%🦀", "_t's"];
-            format!("{field} {not}like {}", quoted(patterns.choose(dice).unwrap()))
+            format!("{field} {not}like {}", quoted(LIKES.choose(dice).unwrap()))
         }
         5 => {
-            let patterns = [
-                "a_b", "100%", "a.b", "^daily$", "^a|y$", "a\\\\b", "[a-c]_", "line.break", "\\$", "e\\*f", ".", "^ ", "[^ -~]", "it's",
-                "(a|b)_?b{0,2}", "D",
-            ];
-            format!("{field} {} {}", ["~", "!~"].choose(dice).unwrap(), quoted(patterns.choose(dice).unwrap()))
+            format!("{field} {} {}", ["~", "!~"].choose(dice).unwrap(), quoted(EXPRESSIONS.choose(dice).unwrap()))
         }
         6 => format!("{field} is {not}null"),
         _ => format!("{field} {not}between {} and {}", quoted(text(dice)), quoted(text(dice))),

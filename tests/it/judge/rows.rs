@@ -29,7 +29,8 @@ impl Row {
             user: query.user.as_deref(),
             queue: query.queue.as_deref(),
         });
-        let recorded = Statement::ALL.iter().map(|kind| kind.name()).find(|name| query.statement.as_deref() == Some(name));
+        let recorded =
+            Statement::ALL.iter().map(|kind| kind.name()).find(|name| query.statement.as_deref() == Some(name));
         Row {
             annotations: reading.annotations.iter().map(|a| (a.key.clone(), a.value.clone())).collect(),
             dimensions: Dimension::ALL
@@ -105,8 +106,17 @@ fn json(text: &str) -> String {
 pub fn made_by_hand() -> Vec<Query> {
     let mut rows = Vec::new();
     let base = at("2024-10-26T20:00:00Z");
-    let numbers: &[Option<i64>] =
-        &[None, Some(0), Some(1), Some(2), Some(999_999), Some(1_000_000), Some(5_000_000), Some(5_000_001), Some(1 << 53)];
+    let numbers: &[Option<i64>] = &[
+        None,
+        Some(0),
+        Some(1),
+        Some(2),
+        Some(999_999),
+        Some(1_000_000),
+        Some(5_000_000),
+        Some(5_000_001),
+        Some(1 << 53),
+    ];
     for nth in 0..320_usize {
         let pick = |step: usize, values: &[Option<i64>]| values[(nth * step + nth / 7) % values.len()];
         let value = |step: usize| VALUES[(nth * step + nth / 5) % VALUES.len()];
@@ -119,8 +129,14 @@ pub fn made_by_hand() -> Vec<Query> {
             2 => format!("select 1 /* {{\"app\":\"lakeapm\",\"dashboard\":{}}} */", json(value(3))),
             3 => format!("/* {{\"dag\":{},\"owner\":{}}} */ insert into t values (1)", json(value(7)), json(value(11))),
             4 => format!("/* {{\"app\":{},\"task\":{}}} */ select '%'", json(value(13)), json(value(1))),
-            5 => format!("/* {{\"dag\":\"daily\",\"owner\":{},\"dag id\":{}}} */ commit", json(value(1)), json(value(3))),
-            6 => format!("/* {{\"app\":\"airflow\",\"dag\":{},\"user\":{}}} */ update t set a = 1", json(value(1)), json(value(7))),
+            5 => {
+                format!("/* {{\"dag\":\"daily\",\"owner\":{},\"dag id\":{}}} */ commit", json(value(1)), json(value(3)))
+            }
+            6 => format!(
+                "/* {{\"app\":\"airflow\",\"dag\":{},\"user\":{}}} */ update t set a = 1",
+                json(value(1)),
+                json(value(7))
+            ),
             _ => "/* {\"owner\":\"tie\",\"dag\":\"tie\"} */ select 2".to_owned(),
         };
         rows.push(Query {
@@ -159,7 +175,8 @@ pub fn made_by_hand() -> Vec<Query> {
             text_truncated: nth % 17 == 0,
         });
     }
-    for (nth, ended) in [FROM, TO].into_iter().flat_map(|edge| [-1, 0, 1].map(|us| at(edge) + TimeDelta::microseconds(us))).enumerate()
+    for (nth, ended) in
+        [FROM, TO].into_iter().flat_map(|edge| [-1, 0, 1].map(|us| at(edge) + TimeDelta::microseconds(us))).enumerate()
     {
         rows.push(Query {
             query_id: format!("edge-{nth}"),
