@@ -71,7 +71,8 @@ fn rows(answer: &Value) -> &Vec<Value> {
 #[test]
 fn what_people_ask_first_is_answered() {
     // The question, and the columns of its answer.
-    const CASES: &[(&str, &[(&str, &str, &str)])] = &[
+    type Named = (&'static str, &'static str, &'static str);
+    const CASES: &[(&str, &[Named])] = &[
         ("p95 latency by dag", &[("dag", "", "text"), ("p95 latency", "s", "number")]),
         ("queries by app every 1h", &[("time", "", "time"), ("app", "", "text"), ("queries", "count", "integer")]),
         (

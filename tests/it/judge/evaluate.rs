@@ -408,6 +408,12 @@ fn kind(item: &Item) -> Kind {
     if item.measure == "cpu_time" { Kind::Number } else { Kind::Integer }
 }
 
+/// Whether it is the rest that was not picked, the group, and its rows with the bucket of each.
+type Members<'a> = (bool, Vec<Option<String>>, Vec<(usize, &'a Row)>);
+
+/// The bucket, whether it is the rest, the group and its figures.
+type Line = (usize, bool, Vec<Option<String>>, Vec<Cell>);
+
 fn figures(measures: &lakeapm::query::Measures, rows: &[Row], asked: &Asked) -> Vec<Vec<Cell>> {
     let condition = measures.filter.as_ref();
     let buckets = measures.every.map(|every| Buckets::new(every, asked));
@@ -431,8 +437,7 @@ fn figures(measures: &lakeapm::query::Measures, rows: &[Row], asked: &Asked) -> 
         groups.entry(Vec::new()).or_default();
     }
     // Each group with its label: that of those not picked is `(other)`, and they come last.
-    let mut groups: Vec<(bool, Vec<Option<String>>, Vec<(usize, &Row)>)> =
-        groups.into_iter().map(|(group, rows)| (false, group, rows)).collect();
+    let mut groups: Vec<Members<'_>> = groups.into_iter().map(|(group, rows)| (false, group, rows)).collect();
     let end = measures.pick.map_or(End::Top, |pick| pick.end);
     if let Some(pick) = measures.pick {
         let first = |rows: &[(usize, &Row)]| {
@@ -445,7 +450,7 @@ fn figures(measures: &lakeapm::query::Measures, rows: &[Row], asked: &Asked) -> 
             groups.push((true, vec![Some("(other)".to_owned()); measures.by.len()], rows));
         }
     }
-    let mut answer: Vec<(usize, bool, Vec<Option<String>>, Vec<Cell>)> = Vec::new();
+    let mut answer: Vec<Line> = Vec::new();
     for (rest, group, rows) in groups {
         let starts = buckets.as_ref().map_or(1, |buckets| buckets.starts.len());
         for bucket in 0..starts {
@@ -466,7 +471,7 @@ fn figures(measures: &lakeapm::query::Measures, rows: &[Row], asked: &Asked) -> 
     answer.sort_by(|a, b| {
         (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| by_value(&a.3[0], &b.3[0], end)).then_with(|| by_group(&a.2, &b.2))
     });
-    let row = |(bucket, _, group, values): (usize, bool, Vec<Option<String>>, Vec<Cell>)| {
+    let row = |(bucket, _, group, values): Line| {
         let time = buckets.as_ref().map(|buckets| Cell::Time(buckets.starts[bucket].timestamp_micros()));
         let group = group.into_iter().map(|value| Cell::Text(value.unwrap_or_else(|| "(none)".to_owned())));
         time.into_iter().chain(group).chain(values).collect()
