@@ -25,6 +25,8 @@ const QUESTIONS: &[(&str, &str, &str)] = &[
     ("hourly average by app, 30 days", "latency by app every 1h", "30d"),
     ("top 10 people, 30 days", "sum exec_time by person top 10", "30d"),
     ("error rate of a dag's tasks, 30 days", "error_rate by task where dag = 'daily_aggregations'", "30d"),
+    ("hourly p95 by dashboard, 30 days", "p95 latency by dashboard every 1h", "30d"),
+    ("p95 by dag, 30 days", "p95 latency by dag", "30d"),
     ("p95 by raw key, 30 days", "p95 latency by annotation.dag", "30d"),
     ("p95 by dag, 24 hours", "p95 latency by dag", "24h"),
 ];

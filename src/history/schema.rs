@@ -1,9 +1,9 @@
 //! The columns of the history's tables, and rows as Arrow batches.
 //!
-//! `query` holds what design calls a query and three columns that reading would otherwise derive again for every panel:
-//! `signed` (has an annotation), `error_group` ([`error_group`]) and `annotation.<key>` for the raw keys of
-//! [`Promoted`]. Every text column is null where the value is empty, blank, missing or the word for it, and without
-//! white space at its end; only the map has what was written.
+//! `query` holds a query's stored columns and columns that reading would otherwise derive again for every panel:
+//! `signed` (has an annotation), `counted` (neither a utility statement nor our own, so it counts without being named),
+//! `error_group` ([`error_group`]) and `annotation.<key>` for the raw keys of [`Promoted`]. Every text column is null
+//! where the value is empty, blank or missing.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -19,7 +19,7 @@ use arrow::{
 use super::record::{ColumnState, Query, TableState, Touch};
 use crate::{
     annotation::{Dimension, Reading, Statement},
-    model::{NONE, error_group},
+    model::{NONE, OWN_APP, error_group},
 };
 
 /// The version of the columns below, kept with every file. A reader takes every version up to its own: columns are only
@@ -140,7 +140,7 @@ fn query_fields() -> Vec<Field> {
     fields.extend([text("statement"), text("status"), text("error_group"), text("fingerprint"), text("text")]);
     fields.extend([time("started_at"), time("ended_at")]);
     fields.extend(INTEGERS.iter().map(|(name, _)| integer(name)));
-    fields.extend([boolean("cache_hit"), boolean("text_truncated"), boolean("signed")]);
+    fields.extend([boolean("cache_hit"), boolean("text_truncated"), boolean("signed"), boolean("counted")]);
     fields.extend(Dimension::ALL.iter().map(|dimension| text(dimension.name())));
     fields.push(Field::new("annotations", map_type(), true));
     fields
@@ -210,7 +210,7 @@ pub struct QueryRows {
     named: [StringBuilder; 5],
     times: [TimestampMicrosecondBuilder; 2],
     integers: Vec<Int64Builder>,
-    booleans: [BooleanBuilder; 3],
+    booleans: [BooleanBuilder; 4],
     dimensions: Vec<StringBuilder>,
     annotations: MapBuilder<StringBuilder, StringBuilder>,
     promoted: HashMap<String, usize>,
@@ -271,10 +271,12 @@ impl QueryRows {
         for ((_, of), builder) in INTEGERS.iter().zip(&mut self.integers) {
             builder.append_option(of(query));
         }
-        let [cached, cut, signed] = &mut self.booleans;
+        let [cached, cut, signed, counted] = &mut self.booleans;
         cached.append_option(query.cache_hit);
         cut.append_value(query.text_truncated);
         signed.append_value(reading.signed());
+        let utility = known.unwrap_or(reading.statement.name()) == Statement::Utility.name();
+        counted.append_value(!utility && reading.dimensions.get(Dimension::App) != Some(OWN_APP));
         for (dimension, builder) in Dimension::ALL.iter().zip(&mut self.dimensions) {
             builder.append_option(present(reading.dimensions.get(*dimension)));
         }

@@ -80,17 +80,23 @@ fn instant(at: DateTime<Utc>) -> String {
 // names them.
 fn counted(condition: Option<&Condition>, asked: &Asked) -> Result<(Expr, Mentions), Error> {
     let clock = Clock { now: asked.now, zone: asked.zone };
-    let mut filter = lower(condition, &clock)?;
+    let filter = lower(condition, &clock)?;
     let mentions = mentions(condition);
-    if !mentions.statement {
-        filter = filter.and(Expr::Or(vec![
-            Expr::Column("statement").missing(),
-            Expr::Column("statement").compare(query::Comparison::Ne, Expr::Text("utility".into())),
-        ]));
-    }
-    if !mentions.own {
-        filter = filter.and(own(true));
-    }
+    let utility = || {
+        let statement = Expr::Column("statement");
+        Expr::Or(vec![
+            statement.clone().missing(),
+            statement.compare(query::Comparison::Ne, Expr::Text("utility".into())),
+        ])
+    };
+    let counts = match (mentions.statement, mentions.own) {
+        // What warehouses give as a column of its own, because nearly every question asks it.
+        (false, false) => Expr::Column("counted"),
+        (false, true) => utility(),
+        (true, false) => own(true),
+        (true, true) => Expr::always(),
+    };
+    let filter = filter.and(counts);
     Ok((filter, mentions))
 }
 

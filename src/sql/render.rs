@@ -18,6 +18,8 @@ pub struct Statement {
     pub window: Window,
     /// The raw annotation keys it reads.
     pub keys: Vec<String>,
+    /// Whether it is about one or a few values of a dimension, so that most rows are not worth reading whole.
+    pub selective: bool,
     /// The columns it answers with, in order.
     pub outputs: Vec<Output>,
 }
@@ -73,7 +75,32 @@ pub fn render(plan: &Plan, dialect: &Dialect) -> Result<Statement, Error> {
     // A list shows what there is; a figure or a condition on what is not there would be silently wrong.
     match (lacking, &plan.question) {
         (Some((_, sentence)), Question::Figures(_) | Question::Values(_)) => Err(Error::Lacks((*sentence).to_owned())),
-        _ => Ok(Statement { text, window: plan.window, keys: keys.into_iter().collect(), outputs }),
+        _ => Ok(Statement {
+            text,
+            window: plan.window,
+            keys: keys.into_iter().collect(),
+            selective: selective(filter(plan)),
+            outputs,
+        }),
+    }
+}
+
+fn filter(plan: &Plan) -> &Expr {
+    match &plan.question {
+        Question::Figures(Figures { filter, .. })
+        | Question::List(List { filter, .. })
+        | Question::Values(Values { filter, .. }) => filter,
+    }
+}
+
+// Nearly every query succeeds and most are no utility statements: those tests select nothing.
+fn selective(filter: &Expr) -> bool {
+    let rare = |x: &Expr| !matches!(x, Expr::Column("status" | "statement"));
+    match filter {
+        Expr::And(all) => all.iter().any(selective),
+        Expr::Compare(x, Comparison::Eq, value) => rare(x) && matches!(**value, Expr::Text(_)),
+        Expr::In(x, _, false) => rare(x),
+        _ => false,
     }
 }
 

@@ -112,7 +112,6 @@ impl Engine {
         let options = config.options_mut();
         // percentile_cont panics when its partial aggregation is skipped.
         options.execution.skip_partial_aggregation_probe_rows_threshold = usize::MAX;
-        options.execution.parquet.pushdown_filters = false;
         // A panel query nests 64 deep, and the balanced trees of its longest chain eight more, in two levels of SQL each.
         options.sql_parser.recursion_limit = ConfigNonZeroUsize::try_new(512).map_err(refused)?;
         Ok(Engine { history, runtime, config })
@@ -129,7 +128,7 @@ impl Engine {
         let shift = clock.map_or(Duration::zero(), |clock| clock.shift(now));
         let seen = clock.map(|clock| clock.now.unwrap_or(now) - shift);
         let files = self.files(statement, shift, seen).await?;
-        let context = self.context();
+        let context = self.context(statement.selective);
         self.register(&context, statement, &files, shift, seen).await?;
         let frame = context.sql(&statement.text).await.map_err(refused)?;
         let mut stream = frame.execute_stream().await.map_err(refused)?;
@@ -140,9 +139,12 @@ impl Engine {
         Ok(Rows { batches, notices: files.notices })
     }
 
-    fn context(&self) -> SessionContext {
+    fn context(&self, selective: bool) -> SessionContext {
+        let mut config = self.config.clone();
+        // Filtering while decoding pays only where little is left.
+        config.options_mut().execution.parquet.pushdown_filters = selective;
         let state = SessionStateBuilder::new()
-            .with_config(self.config.clone())
+            .with_config(config)
             .with_runtime_env(self.runtime.clone())
             .with_default_features()
             .build();
