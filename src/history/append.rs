@@ -14,12 +14,12 @@ use std::{
 };
 
 use arrow::{
-    array::{Array, BooleanArray, StringArray, TimestampMicrosecondArray},
+    array::{BooleanArray, StringArray, TimestampMicrosecondArray},
     compute::filter_record_batch,
     datatypes::SchemaRef,
     record_batch::RecordBatch,
 };
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use parquet::{
     arrow::{ArrowWriter, ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder},
     basic::{Compression, Encoding, ZstdLevel},
@@ -72,8 +72,12 @@ impl History {
     pub fn append(&self, harvest: &Harvest, collected: &[Collected], reader: &Reader) -> Result<Appended, Error> {
         let _lock = self.lock()?;
         let mut days: BTreeMap<NaiveDate, Day<'_>> = BTreeMap::new();
-        for query in &harvest.queries {
-            if let Some(ended) = query.ended_at {
+        let mut keys = Keys::default();
+        // Of a key that comes twice the later is the correction.
+        for query in harvest.queries.iter().rev() {
+            if let Some(ended) = query.ended_at
+                && keys.add(query)
+            {
                 days.entry(ended.date_naive()).or_default().queries.push(query);
             }
         }
@@ -90,16 +94,35 @@ impl History {
             days.entry(interval.from.date_naive()).or_default().collected.push(interval);
         }
         let mut appended = Appended::default();
+        // A correction can move an end to another day. The old row goes first: should this stop in between, the query is
+        // missing until it is collected again, and never there twice.
+        for date in self.days()? {
+            if !days.contains_key(&date) && keys.first.is_some_and(|first| date >= first.date_naive()) {
+                appended.corrected += self.forget(date, &keys)?;
+            }
+        }
         for (date, day) in days {
-            self.append_day(date, day, reader, &mut appended)?;
+            self.append_day(date, day, &keys, reader, &mut appended)?;
         }
         Ok(appended)
+    }
+
+    fn forget(&self, date: NaiveDate, keys: &Keys) -> Result<u64, Error> {
+        let folder = self.day_folder(date);
+        let mut manifest = Manifest::read(&folder)?;
+        let gone = self.leave_out(&folder, &mut manifest, keys)?;
+        if gone > 0 {
+            manifest.generation += 1;
+            manifest.replace(&folder)?;
+        }
+        Ok(gone)
     }
 
     fn append_day(
         &self,
         date: NaiveDate,
         mut day: Day<'_>,
+        keys: &Keys,
         reader: &Reader,
         appended: &mut Appended,
     ) -> Result<(), Error> {
@@ -113,7 +136,7 @@ impl History {
         day.touches.sort_by_key(|touch| (touch.ended_at, touch.started_at));
         day.tables.sort_by(|a, b| (a.at, &a.table).cmp(&(b.at, &b.table)));
         day.columns.sort_by(|a, b| (a.at, &a.table, &a.column).cmp(&(b.at, &b.table, &b.column)));
-        appended.corrected += leave_out_known(&folder, &mut manifest, generation, &day)?;
+        appended.corrected += self.leave_out(&folder, &mut manifest, keys)?;
 
         let names = AtomicU32::new(0);
         let target = |table| Target { folder: &folder, table, generation, names: &names };
@@ -144,6 +167,98 @@ impl History {
         manifest::sync_folder(&folder).map_err(|cause| Error::Io { path: folder.clone(), cause })?;
         manifest.replace(&folder)
     }
+
+    // Takes the queries that are about to be written out of the files that have them, by writing those files anew.
+    fn leave_out(&self, folder: &Path, manifest: &mut Manifest, keys: &Keys) -> Result<u64, Error> {
+        let (Some(first), Some(last)) = (keys.first, keys.last) else { return Ok(0) };
+        let generation = manifest.generation + 1;
+        let names = AtomicU32::new(1 << 16);
+        let mut corrected = 0;
+        for entry in &mut manifest.files {
+            let path = folder.join(&entry.name);
+            // The start is part of the key, and it lies between the file's earliest start and its latest end.
+            let reaches = entry.min_start <= last.timestamp_micros() && entry.max_end >= first.timestamp_micros();
+            // A damaged file stays as it is: written anew it would have a checksum again and look whole.
+            if !matches!(entry.table, Table::Query | Table::Touch) || !reaches || self.verdict(&path, entry).is_some() {
+                continue;
+            }
+            let failed = |cause: &dyn std::fmt::Display| Error::write(&path, cause);
+            let open = || -> Result<_, Error> {
+                let file = File::open(&path).map_err(|cause| Error::Io { path: path.clone(), cause })?;
+                ParquetRecordBatchReaderBuilder::try_new(file).map_err(|cause| failed(&cause))
+            };
+            let known = open()?;
+            let key = ["warehouse", "transaction_id", "query_id", "started_at"];
+            let mask = ProjectionMask::columns(known.parquet_schema(), key);
+            let mut kept = Vec::new();
+            for batch in known.with_projection(mask).build().map_err(|cause| failed(&cause))? {
+                let batch = batch.map_err(|cause| failed(&cause))?;
+                kept.push(keys.others(&batch).ok_or_else(|| failed(&"its key columns are missing"))?);
+            }
+            let gone: usize = kept.iter().map(BooleanArray::false_count).sum();
+            if gone == 0 {
+                continue;
+            }
+            if entry.table == Table::Query {
+                corrected += gone as u64;
+            }
+            let whole = open()?;
+            let target = Target { folder, table: entry.table, generation, names: &names };
+            let mut file = target.create(plain(whole.schema()), entry.keys.clone())?;
+            for (batch, kept) in whole.build().map_err(|cause| failed(&cause))?.zip(&kept) {
+                let batch =
+                    batch.and_then(|batch| filter_record_batch(&batch, kept)).map_err(|cause| failed(&cause))?;
+                if batch.num_rows() > 0 {
+                    file.write(&batch)?;
+                }
+            }
+            *entry = file.finish()?;
+        }
+        manifest.files.retain(|entry| entry.rows > 0);
+        Ok(corrected)
+    }
+}
+
+// The keys of the queries that are about to be written, and the range of their starts.
+#[derive(Default)]
+struct Keys {
+    hashes: HashSet<u64>,
+    first: Option<DateTime<Utc>>,
+    last: Option<DateTime<Utc>>,
+}
+
+impl Keys {
+    // Whether it is new.
+    fn add(&mut self, query: &Query) -> bool {
+        let started = query.started_at;
+        self.first = Some(self.first.map_or(started, |first| first.min(started)));
+        self.last = Some(self.last.map_or(started, |last| last.max(started)));
+        let transaction = query.transaction_id.as_deref().unwrap_or_default();
+        self.hashes.insert(key(&query.warehouse, transaction, &query.query_id, started.timestamp_micros()))
+    }
+
+    // Which rows of a file have other keys; none if the file has no such columns.
+    fn others(&self, batch: &RecordBatch) -> Option<BooleanArray> {
+        let text = |name: &str| batch.column_by_name(name)?.as_any().downcast_ref::<StringArray>();
+        let (warehouse, transaction, query) = (text("warehouse")?, text("transaction_id")?, text("query_id")?);
+        let started = batch.column_by_name("started_at")?.as_any().downcast_ref::<TimestampMicrosecondArray>()?;
+        let rows = warehouse.iter().zip(transaction).zip(query).zip(started.values());
+        let other = rows.map(|(((warehouse, transaction), query), started)| {
+            let key = key(
+                warehouse.unwrap_or_default(),
+                transaction.unwrap_or_default(),
+                query.unwrap_or_default(),
+                *started,
+            );
+            Some(!self.hashes.contains(&key))
+        });
+        Some(other.collect())
+    }
+}
+
+// Stored texts have lost their blanks at the end, which some warehouses pad them with.
+fn key(warehouse: &str, transaction: &str, query: &str, started: i64) -> u64 {
+    hash((warehouse.trim_end(), transaction.trim_end(), query.trim_end(), started))
 }
 
 #[derive(Default)]
@@ -365,92 +480,6 @@ fn properties(table: Table) -> Result<WriterProperties, Error> {
     Ok(properties.build())
 }
 
-// Takes the queries that are about to be written out of the files that have them, by writing those files anew.
-fn leave_out_known(folder: &Path, manifest: &mut Manifest, generation: u64, day: &Day<'_>) -> Result<u64, Error> {
-    let ends = || day.queries.iter().filter_map(|query| query.ended_at.map(|ended| ended.timestamp_micros()));
-    let (Some(first), Some(last)) = (ends().min(), ends().max()) else { return Ok(0) };
-    if manifest.files.is_empty() {
-        return Ok(0);
-    }
-    // A correction can move a query's end; its start is part of its key and stays.
-    let starts = day.queries.iter().map(|query| query.started_at.timestamp_micros()).min().unwrap_or(first);
-    let keys: HashSet<u64> = day
-        .queries
-        .iter()
-        .map(|query| {
-            hash((
-                query.warehouse.trim_end(),
-                query.transaction_id.as_deref().map(str::trim_end).unwrap_or_default(),
-                query.query_id.trim_end(),
-                query.started_at.timestamp_micros(),
-            ))
-        })
-        .collect();
-    let names = AtomicU32::new(1 << 16);
-    let mut corrected = 0;
-    for entry in &mut manifest.files {
-        if !matches!(entry.table, Table::Query | Table::Touch) || entry.max_end < starts || entry.min_start > last {
-            continue;
-        }
-        let path = folder.join(&entry.name);
-        let failed = |cause| Error::Io { path: path.clone(), cause };
-        let open = || File::open(&path).map_err(failed);
-        let known = ParquetRecordBatchReaderBuilder::try_new(open()?).map_err(|cause| Error::write(&path, cause))?;
-        let mask =
-            ProjectionMask::columns(known.parquet_schema(), ["warehouse", "transaction_id", "query_id", "started_at"]);
-        let mut hits = Vec::new();
-        for batch in known.with_projection(mask).build().map_err(|cause| Error::write(&path, cause))? {
-            let batch = batch.map_err(|cause| Error::write(&path, cause))?;
-            hits.push(
-                keep(&batch, &keys)
-                    .ok_or_else(|| Error::Manifest { path: path.clone(), cause: "key columns are missing".into() })?,
-            );
-        }
-        let gone: usize = hits.iter().map(BooleanArray::false_count).sum();
-        if gone == 0 {
-            continue;
-        }
-        if entry.table == Table::Query {
-            corrected += gone as u64;
-        }
-        let target = Target { folder, table: entry.table, generation, names: &names };
-        let whole = ParquetRecordBatchReaderBuilder::try_new(open()?).map_err(|cause| Error::write(&path, cause))?;
-        let mut file = target.create(plain(whole.schema()), entry.keys.clone())?;
-        for (batch, keep) in whole.build().map_err(|cause| Error::write(&path, cause))?.zip(&hits) {
-            let batch = batch
-                .and_then(|batch| filter_record_batch(&batch, keep))
-                .map_err(|cause| Error::write(&path, cause))?;
-            if batch.num_rows() > 0 {
-                file.write(&batch)?;
-            }
-        }
-        *entry = file.finish()?;
-    }
-    manifest.files.retain(|entry| entry.rows > 0);
-    Ok(corrected)
-}
-
 fn plain(schema: &SchemaRef) -> SchemaRef {
     Arc::new(arrow::datatypes::Schema::new(schema.fields().clone()))
-}
-
-fn keep(batch: &RecordBatch, keys: &HashSet<u64>) -> Option<BooleanArray> {
-    let text = |name: &str| batch.column_by_name(name)?.as_any().downcast_ref::<StringArray>();
-    let (warehouse, transaction, query) = (text("warehouse")?, text("transaction_id")?, text("query_id")?);
-    let started = batch.column_by_name("started_at")?.as_any().downcast_ref::<TimestampMicrosecondArray>()?;
-    let value =
-        |array: &StringArray, row: usize| if array.is_null(row) { String::new() } else { array.value(row).to_owned() };
-    Some(
-        (0..batch.num_rows())
-            .map(|row| {
-                let key = hash((
-                    value(warehouse, row).as_str(),
-                    value(transaction, row).as_str(),
-                    value(query, row).as_str(),
-                    started.value(row),
-                ));
-                Some(!keys.contains(&key))
-            })
-            .collect(),
-    )
 }

@@ -138,11 +138,17 @@ pub struct History {
 struct Stamp {
     modified: Option<SystemTime>,
     length: u64,
+    // A clock ticks in milliseconds and a manifest can be replaced twice in one; each has an inode of its own.
+    inode: u64,
 }
 
 impl Stamp {
     fn of(path: &Path) -> io::Result<Stamp> {
-        fs::metadata(path).map(|meta| Stamp { modified: meta.modified().ok(), length: meta.len() })
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino;
+        #[cfg(not(unix))]
+        let inode = |_: &fs::Metadata| 0;
+        fs::metadata(path).map(|meta| Stamp { modified: meta.modified().ok(), length: meta.len(), inode: inode(&meta) })
     }
 }
 

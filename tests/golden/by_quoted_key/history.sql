@@ -4,8 +4,7 @@ select
 from query
 where ended_at >= timestamp '2026-11-19 12:00:00.000000'
   and ended_at < timestamp '2026-11-20 12:00:00.000000'
-  and ("statement" is null or "statement" <> 'utility')
-  and (app is null or app <> 'lakeapm')
+  and counted
 group by 1
 order by 2 desc nulls last, 1 nulls last
 limit 1000001

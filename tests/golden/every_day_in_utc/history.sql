@@ -4,7 +4,6 @@ select
 from query
 where ended_at >= timestamp '2026-11-01 00:00:00.000000'
   and ended_at < timestamp '2026-11-08 00:00:00.000000'
-  and ("statement" is null or "statement" <> 'utility')
-  and (app is null or app <> 'lakeapm')
+  and counted
 group by 1
 limit 1000001

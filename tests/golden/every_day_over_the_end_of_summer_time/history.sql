@@ -5,7 +5,6 @@ select
 from query
 where ended_at >= timestamp '2026-10-23 22:00:00.000000'
   and ended_at < timestamp '2026-10-26 23:00:00.000000'
-  and ("statement" is null or "statement" <> 'utility')
-  and (app is null or app <> 'lakeapm')
+  and counted
 group by 1, 2
 limit 1000001

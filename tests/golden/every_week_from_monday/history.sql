@@ -4,8 +4,7 @@ select
 from query
 where ended_at >= timestamp '2026-11-02 00:00:00.000000'
   and ended_at < timestamp '2026-11-23 00:00:00.000000'
-  and ("statement" is null or "statement" <> 'utility')
-  and (app is null or app <> 'lakeapm')
+  and counted
   and status in ('success', 'failed', 'aborted')
 group by 1
 limit 1000001

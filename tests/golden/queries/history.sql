@@ -3,5 +3,4 @@ select
 from query
 where ended_at >= timestamp '2026-11-19 12:00:00.000000'
   and ended_at < timestamp '2026-11-20 12:00:00.000000'
-  and ("statement" is null or "statement" <> 'utility')
-  and (app is null or app <> 'lakeapm')
+  and counted

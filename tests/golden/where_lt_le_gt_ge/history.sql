@@ -7,5 +7,4 @@ where ended_at >= timestamp '2026-11-19 12:00:00.000000'
   and queue_us <= 250000
   and rows_read > 1000
   and bytes_read >= 2000000000
-  and ("statement" is null or "statement" <> 'utility')
-  and (app is null or app <> 'lakeapm')
+  and counted

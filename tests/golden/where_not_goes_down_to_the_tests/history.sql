@@ -5,5 +5,4 @@ where ended_at >= timestamp '2026-11-19 12:00:00.000000'
   and ended_at < timestamp '2026-11-20 12:00:00.000000'
   and ((app is null or app not in ('airflow', 'dbt')) or (rows_read is null or rows_read <= 1000))
   and signed = true
-  and ("statement" is null or "statement" <> 'utility')
-  and (app is null or app <> 'lakeapm')
+  and counted

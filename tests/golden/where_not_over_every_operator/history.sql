@@ -14,5 +14,4 @@ where ended_at >= timestamp '2026-11-19 12:00:00.000000'
   and (dag is null or not (dag ~ '(?s)a'))
   and (elapsed_us is null or elapsed_us < 1000000 or elapsed_us > 2000000)
   and dag is not null
-  and ("statement" is null or "statement" <> 'utility')
-  and (app is null or app <> 'lakeapm')
+  and counted
