@@ -15,7 +15,7 @@ use crate::golden::{Case, cases, now};
 static ELEPHANT: Dialect = Dialect {
     name: "elephant",
     relation: |relation, _| match relation {
-        Relation::Query => "(select stl.*, stl.duration as elapsed_us from stl) as query".to_owned(),
+        Relation::Query => "(select stl.*, stl.duration as elapsed_us, stl.kind <> 'utility' as counted from stl) as query".to_owned(),
         other => other.name().to_owned(),
     },
     lacks: &[("compile_us", "elephant records no compile time")],
@@ -170,12 +170,11 @@ fn the_elephants_sql_reads_as_its_own() {
   to_timestamp(floor(extract(epoch from ended_at) * 1000 / 3600000) * 3600000 / 1000) as "time",
   (annotations ->> 'owner') as key_1,
   percentile_cont(0.95) within group (order by elapsed_us) / 1000000::float8 as "p95 latency"
-from (select stl.*, stl.duration as elapsed_us from stl) as query
+from (select stl.*, stl.duration as elapsed_us, stl.kind <> 'utility' as counted from stl) as query
 where ended_at >= '2026-11-19T12:00:00.000000Z'::timestamptz
   and ended_at < '2026-11-20T12:00:00.000000Z'::timestamptz
   and cache_hit = true
-  and ("statement" is null or "statement" <> 'utility')
-  and (app is null or app <> 'lakeapm')
+  and counted
   and status = 'success'
 group by 1, 2
 limit 1000001"#,
@@ -184,7 +183,7 @@ limit 1000001"#,
             r"queries where dag like 'a\_%' and not (dag ~ '\.' or dag = 'it''s \')",
             r"select
   count(*) as queries
-from (select stl.*, stl.duration as elapsed_us from stl) as query
+from (select stl.*, stl.duration as elapsed_us, stl.kind <> 'utility' as counted from stl) as query
 where ended_at >= '2026-11-19T12:00:00.000000Z'::timestamptz
   and ended_at < '2026-11-20T12:00:00.000000Z'::timestamptz
   and dag like E'a\\_%' escape ''
