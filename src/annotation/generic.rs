@@ -170,7 +170,9 @@ fn partner<'a>(note: &Note<'a>) -> Option<Found<'a>> {
     }
     let (name, version) = rest.split_once(" -v ")?;
     let (name, version) = (name.trim().trim_matches('"'), version.trim());
-    let whole = !name.is_empty() && !version.is_empty() && !version.contains(char::is_whitespace);
+    // `-v 1`, `-v 2.0.1`, `-v v1`; prose has a word there.
+    let numbered = version.strip_prefix(['v', 'V']).unwrap_or(version).starts_with(|c: char| c.is_ascii_digit());
+    let whole = !name.is_empty() && numbered && !version.contains(char::is_whitespace);
     whole.then(|| Found {
         cut: note.cut,
         ..Found::pairs(vec![("partner".into(), name.into()), ("version".into(), version.into())])
