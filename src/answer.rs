@@ -12,12 +12,14 @@ use arrow::{
     error::ArrowError,
     record_batch::RecordBatch,
 };
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Duration, NaiveDateTime, Utc};
 
 use crate::{
+    history::Interval,
     model::{Buckets, Column, Figures, Kind, NONE, Plan, Question, Role, Values},
     query::End,
     sql::{Output, Statement},
+    warehouse::Rows,
 };
 
 /// The value that stands for the groups that were not picked.
@@ -62,16 +64,20 @@ pub fn data_type(kind: Kind) -> DataType {
 }
 
 /// Gives an engine's rows the shape the plan promised.
-pub fn shape(plan: &Plan, statement: &Statement, batches: &[RecordBatch]) -> Result<Answer, Error> {
+pub fn shape(plan: &Plan, statement: &Statement, answered: Rows) -> Result<Answer, Error> {
     let mut notices = plan.notices.clone();
+    let batches = answered.batches.as_slice();
+    let covered = answered.covered.as_deref();
     let rows = match &plan.question {
         Question::Figures(figures) => {
-            let (series, rows) = grouped(plan, figures, statement, batches, &mut notices)?;
+            let (series, rows) = grouped(plan, figures, statement, batches, covered, &mut notices)?;
             table(plan, &series, &rows)?
         }
         Question::List(list) => listed(plan, batches, list.limit, list.limited, &mut notices)?,
         Question::Values(values) => ranked(plan, batches, values, &mut notices)?,
     };
+    notices.extend(uncollected(plan, covered));
+    notices.extend(answered.notices);
     Ok(Answer { columns: plan.columns.clone(), rows, notices })
 }
 
@@ -123,6 +129,7 @@ fn grouped(
     figures: &Figures,
     statement: &Statement,
     batches: &[RecordBatch],
+    covered: Option<&[Interval]>,
     notices: &mut Vec<String>,
 ) -> Result<(Vec<Series>, Vec<Row>), Error> {
     let labels: HashMap<NaiveDateTime, usize> =
@@ -220,15 +227,15 @@ fn grouped(
                 series.push(Series { group: Vec::new(), rest: false });
             }
             let most = usize::try_from(plan.rows).unwrap_or(usize::MAX) / buckets.starts.len().max(1);
-            if series.len() > most.max(1) {
-                notices.push(format!(
-                    "only the {} largest of {} series are shown; `top` chooses them",
-                    most.max(1),
-                    series.len()
-                ));
-                keep_largest(&mut series, &mut rows, most.max(1));
+            if most == 0 && !series.is_empty() {
+                return Err(Error::Points { limit: plan.rows });
             }
-            fill(plan, figures, buckets, series.len(), &mut rows);
+            if series.len() > most {
+                let all = series.len();
+                notices.push(format!("only the {most} largest of {all} series are shown; `top` chooses them"));
+                keep_largest(&mut series, &mut rows, most);
+            }
+            fill(plan, figures, buckets, covered, series.len(), &mut rows);
         }
         None => {
             let limit = usize::try_from(plan.rows).unwrap_or(usize::MAX);
@@ -239,7 +246,9 @@ fn grouped(
                 ));
             }
             if let ([], [row]) = (figures.groups.as_slice(), rows.as_mut_slice()) {
-                for (value, nothing) in row.values.iter_mut().zip(empty(plan, figures, None)) {
+                for (value, nothing) in
+                    row.values.iter_mut().zip(empty(plan, figures, covered, (plan.window.from, plan.window.to)))
+                {
                     *value = value.or(nothing);
                 }
             }
@@ -307,14 +316,49 @@ fn by_group(a: Option<&Series>, b: Option<&Series>) -> std::cmp::Ordering {
     keys(a).cmp(&keys(b))
 }
 
-// A bucket without a query is 0 for what adds up and nothing for the rest; one that has not begun is nothing at all.
-fn empty(plan: &Plan, figures: &Figures, start: Option<&DateTime<Utc>>) -> Vec<Option<Value>> {
-    let begun = start.is_none_or(|start| *start < plan.now);
-    let zero = |additive: bool| (additive && begun && figures.min.is_none()).then_some(Value::Integer(0));
+// A bucket without a query is 0 for what adds up and nothing for the rest; one that has not begun, or of which nothing
+// was collected, is nothing at all.
+fn empty(plan: &Plan, figures: &Figures, covered: Option<&[Interval]>, bucket: Interval) -> Vec<Option<Value>> {
+    let known = covered.is_none_or(|covered| covered.iter().any(|(from, to)| *from < bucket.1 && bucket.0 < *to));
+    let zero = |additive: bool| {
+        (additive && known && bucket.0 < plan.now && figures.min.is_none()).then_some(Value::Integer(0))
+    };
     figures.figures.iter().map(|figure| zero(figure.additive)).collect()
 }
 
-fn fill(plan: &Plan, figures: &Figures, buckets: &Buckets, series: usize, rows: &mut Vec<Row>) {
+// What of the window is not known to be whole, as far as it has happened.
+fn uncollected(plan: &Plan, covered: Option<&[Interval]>) -> Option<String> {
+    let covered = covered?;
+    let end = plan.window.to.min(plan.now);
+    let mut at = plan.window.from;
+    let mut gaps = Vec::new();
+    for (from, to) in covered {
+        // A second between two looks is no gap.
+        if *from > at + Duration::seconds(1) && at < end {
+            gaps.push((at, (*from).min(end)));
+        }
+        at = at.max(*to);
+    }
+    if end > at + Duration::seconds(1) {
+        gaps.push((at, end));
+    }
+    let instant = |at: &DateTime<Utc>| at.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let (from, to) = gaps.first()?;
+    let more = match gaps.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {more} more parts of the range"),
+    };
+    Some(format!("not collected: {} to {}{more}", instant(from), instant(to)))
+}
+
+fn fill(
+    plan: &Plan,
+    figures: &Figures,
+    buckets: &Buckets,
+    covered: Option<&[Interval]>,
+    series: usize,
+    rows: &mut Vec<Row>,
+) {
     let width = buckets.starts.len();
     let mut seen = vec![false; series * width];
     for row in rows.iter() {
@@ -324,7 +368,9 @@ fn fill(plan: &Plan, figures: &Figures, buckets: &Buckets, series: usize, rows: 
     }
     for (nth, _) in seen.iter().enumerate().filter(|(_, seen)| !**seen) {
         let (series, bucket) = (nth / width.max(1), nth % width.max(1));
-        rows.push(Row { bucket, series, values: empty(plan, figures, buckets.starts.get(bucket)) });
+        let from = buckets.starts.get(bucket).copied().unwrap_or(buckets.end);
+        let to = buckets.starts.get(bucket + 1).copied().unwrap_or(buckets.end);
+        rows.push(Row { bucket, series, values: empty(plan, figures, covered, (from, to)) });
     }
 }
 

@@ -49,7 +49,7 @@ pub enum Error {
         cause: query::Error,
     },
     /// The panel query asks what is not there.
-    #[error("{cause}{}", at(.position))]
+    #[error("{}", .cause.say(*.position))]
     Model {
         /// What is wrong with it.
         cause: model::Error,
@@ -65,10 +65,6 @@ pub enum Error {
     /// The engine's rows cannot be shaped into an answer.
     #[error(transparent)]
     Answer(#[from] answer::Error),
-}
-
-fn at(position: &Option<usize>) -> String {
-    position.map(|position| format!(" at {position}")).unwrap_or_default()
 }
 
 impl Error {
@@ -131,7 +127,6 @@ pub async fn ask(text: &str, range: &Range, warehouse: &dyn Warehouse) -> Result
     let now = warehouse.now().unwrap_or_else(Utc::now);
     let (plan, statement) = compile(text, range, now, warehouse.dialect())?;
     let rows = warehouse.run(&statement).await?;
-    let mut answer = answer::shape(&plan, &statement, &rows.batches)?;
-    answer.notices.extend(rows.notices);
+    let answer = answer::shape(&plan, &statement, rows)?;
     Ok(Asked { answer, sql: statement.text, elapsed: started.elapsed() })
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{DemoArgs, Error, print, units};
@@ -44,7 +44,8 @@ const HEADLINES: &[&str] =
 /// Writes the demo and asks it the headline questions.
 pub async fn run(args: DemoArgs) -> Result<(), Error> {
     let wanted = Wanted { queries: args.queries, days: args.days, seed: args.seed, now: args.now };
-    make(&args.dir, &wanted).await?;
+    let made = make(&args.dir, &wanted).await?;
+    writeln!(io::stdout(), "{made}")?;
     let history = Arc::new(History::open(&args.dir)?);
     let engine = warehouse::history::Engine::new(history)?;
     let range = ask::Range { from: "now-7d".into(), ..ask::Range::default() };
@@ -52,16 +53,34 @@ pub async fn run(args: DemoArgs) -> Result<(), Error> {
         writeln!(io::stdout(), "\n> {text}    (the last 7 days)")?;
         print::table(&ask::ask(text, &range, &engine).await?)?;
     }
-    let source = if args.dir == Path::new(super::DEMO_DIR) {
-        String::new()
-    } else {
-        format!(" --history {}", args.dir.display())
+    let source = match args.dir == Path::new(super::DEMO_DIR) {
+        true => String::new(),
+        false => format!(" --history '{}'", args.dir.display().to_string().replace('\'', "'\\''")),
     };
-    Ok(writeln!(io::stdout(), "\nAsk on: lakeapm query \"queries by app every 1h\" --chart{source}")?)
+    // As it was started: nothing says that it is on the path.
+    let program = std::env::args().next().unwrap_or_else(|| "lakeapm".to_owned());
+    Ok(writeln!(io::stdout(), "\nAsk on: {program} query \"queries by app every 1h\" --chart{source}")?)
 }
 
-/// Writes the demo history into a folder that is empty, not there, or holds a demo, which is replaced.
-pub async fn make(folder: &Path, wanted: &Wanted) -> Result<(), Error> {
+/// Writes the demo history into a folder that is empty, not there, or holds a demo, which is replaced; says what it did.
+///
+/// It is made beside the folder and takes its place when it is whole, so that a half-made demo never answers.
+pub async fn make(folder: &Path, wanted: &Wanted) -> Result<String, Error> {
+    let folder = std::path::absolute(folder).map_err(|cause| history::Error::Io { path: folder.to_owned(), cause })?;
+    let io = |cause| history::Error::Io { path: folder.clone(), cause };
+    let replaces = replaceable(&folder)?;
+    let parent = folder.parent().unwrap_or(&folder);
+    std::fs::create_dir_all(parent).map_err(io)?;
+    let making = tempfile::Builder::new().prefix(".demo-").tempdir_in(parent).map_err(io)?;
+    let inside = making.path().to_owned();
+    // Ctrl-C ends the process without unwinding, so it has to clear up itself.
+    let interrupt = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            let _ = std::fs::remove_dir_all(&inside);
+            std::process::exit(130);
+        }
+    });
+
     let now = wanted.now.unwrap_or_else(Utc::now);
     // A day more than asked, so that opening can shift the workload until its end is in the future.
     let end = match wanted.now {
@@ -72,16 +91,8 @@ pub async fn make(folder: &Path, wanted: &Wanted) -> Result<(), Error> {
     };
     let days = wanted.days.saturating_add(1);
     let queries = wanted.queries.saturating_mul(u64::from(days)) / u64::from(wanted.days.max(1));
-    if let Ok(known) = History::open(folder) {
-        if known.meta().demo.is_none() {
-            return Err(Error::Argument(format!(
-                "{} is a history that is no demo, so it is left alone; choose another --dir",
-                folder.display()
-            )));
-        }
-        std::fs::remove_dir_all(folder).map_err(|cause| history::Error::Io { path: folder.to_owned(), cause })?;
-    }
-    let history = History::create(folder, Some(DemoClock { end, now: wanted.now }))?;
+    let made = making.path().join("history");
+    let history = History::create(&made, Some(DemoClock { end, now: wanted.now }))?;
     let source = warehouse::Demo::new(demo::Settings { queries, days, seed: wanted.seed, end });
     let bar = bar(queries);
     let started = Instant::now();
@@ -94,14 +105,45 @@ pub async fn make(folder: &Path, wanted: &Wanted) -> Result<(), Error> {
     })
     .await?;
     bar.finish_and_clear();
-    Ok(writeln!(
-        io::stdout(),
-        "wrote {written} signed queries, {} days and the one to come, to {} ({}) in {}",
+
+    if replaces {
+        std::fs::rename(&folder, making.path().join("old")).map_err(io)?;
+    }
+    if let Err(cause) = std::fs::rename(&made, &folder) {
+        // Somebody else made one meanwhile; theirs is as good.
+        if History::open(&folder).is_err() {
+            return Err(io(cause).into());
+        }
+    }
+    interrupt.abort();
+    Ok(format!(
+        "wrote {written} queries of {} day{} and the day to come to {} ({}) in {}",
         wanted.days,
+        if wanted.days == 1 { "" } else { "s" },
         folder.display(),
         units::figure(bytes as f64, Unit::Bytes),
         units::figure(started.elapsed().as_secs_f64(), Unit::Seconds)
-    )?)
+    ))
+}
+
+// Whether something stands there that a demo may replace: a demo with nothing of anybody else's in it.
+fn replaceable(folder: &Path) -> Result<bool, Error> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(cause) => return Err(history::Error::Io { path: folder.to_owned(), cause }.into()),
+    };
+    let names: Vec<String> = entries.collect();
+    let ours = |name: &String| name.starts_with("lakeapm.") || NaiveDate::parse_from_str(name, "%Y-%m-%d").is_ok();
+    let refused = |what: String| Err(Error::Argument(format!("{} {what}; choose another --dir", folder.display())));
+    match names.iter().find(|name| !ours(name)) {
+        _ if names.is_empty() => Ok(true),
+        Some(name) => refused(format!("holds `{name}`, which is no part of a demo, so it is left alone")),
+        None if History::open(folder)?.meta().demo.is_none() => {
+            refused("is a history that is no demo, so it is left alone".into())
+        }
+        None => Ok(true),
+    }
 }
 
 fn bar(queries: u64) -> ProgressBar {

@@ -3,6 +3,7 @@
 //! Exit code 0 on an answer, 2 on a wrong panel query or argument, 1 on a failure; errors are one sentence on stderr.
 
 mod annotations;
+mod arguments;
 mod bench;
 mod chart;
 mod demo;
@@ -14,13 +15,15 @@ use std::{
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    annotation, ask, collect,
+    annotation::{self, Reader},
+    ask, collect,
     history::{self, History},
     query, settings,
     warehouse::{self, Warehouse},
@@ -54,16 +57,16 @@ struct DemoArgs {
     #[arg(long, default_value = DEMO_DIR)]
     dir: PathBuf,
     /// How many queries, about
-    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(100..=1_000_000_000))]
+    #[arg(long, default_value_t = 200_000, value_parser = arguments::whole(100_u64, 1_000_000_000), allow_negative_numbers = true)]
     queries: u64,
     /// Over how many days until now
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    #[arg(long, default_value_t = 30, value_parser = arguments::whole(1_u32, 3650), allow_negative_numbers = true)]
     days: u32,
     /// Another seed makes other queries
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = arguments::whole(0, u64::MAX), allow_negative_numbers = true)]
     seed: u64,
     /// The instant that stays `now` for this history, RFC 3339; without it the demo moves with the clock
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", value_parser = arguments::instant)]
     now: Option<DateTime<Utc>>,
 }
 
@@ -79,7 +82,7 @@ struct RangeArgs {
     #[arg(long, value_name = "DUR", value_parser = query::every)]
     every: Option<query::Duration>,
     /// The time zone of days, weeks, months and quarters
-    #[arg(long, default_value = "UTC", value_name = "ZONE")]
+    #[arg(long, default_value = "UTC", value_name = "ZONE", value_parser = arguments::zone, allow_hyphen_values = true)]
     tz: chrono_tz::Tz,
 }
 
@@ -106,7 +109,7 @@ struct QueryArgs {
     #[arg(long, conflicts_with = "format")]
     chart: bool,
     /// At most this many rows
-    #[arg(long, value_name = "N", default_value_t = settings::ROWS, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = settings::ROWS, value_parser = arguments::whole(1, u64::MAX), allow_negative_numbers = true)]
     max_rows: u64,
     #[command(flatten)]
     source: Source,
@@ -138,10 +141,10 @@ struct BenchArgs {
     #[arg(long, value_name = "DIR")]
     history: Option<PathBuf>,
     /// How often each question is asked; the median counts
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = arguments::whole(1_u32, 1_000_000), allow_negative_numbers = true)]
     runs: u32,
     /// How many queries are written
-    #[arg(long, default_value_t = 600_000)]
+    #[arg(long, default_value_t = 600_000, value_parser = arguments::whole(1_u64, 1_000_000_000), allow_negative_numbers = true)]
     queries: u64,
     /// Write the texts that are read to this file instead, as JSON lines, for others to read
     #[arg(long, value_name = "FILE")]
@@ -183,6 +186,10 @@ enum Error {
     Output(#[from] io::Error),
     #[error("cannot print the answer: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
+    #[error(
+        "no answer within {0} s; a shorter range or fewer groups take less, and `timeout` in `[limits]` allows more"
+    )]
+    Slow(u64),
     #[error("{0}")]
     Argument(String),
 }
@@ -199,7 +206,10 @@ impl Error {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return arguments::refused(&error),
+    };
     // DataFusion plans by recursion, and a stack that overflows cannot be caught.
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 << 20).build() {
         Ok(runtime) => runtime,
@@ -209,9 +219,15 @@ pub fn main() -> ExitCode {
         Command::Query(QueryArgs { text, .. }) | Command::Sql(SqlArgs { text, .. }) => Some(text.clone()),
         _ => None,
     };
+    let note = arguments::note(&cli.command);
     let done = runtime.block_on(async { tokio::spawn(run(cli.command)).await });
     match done {
-        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Ok(())) => {
+            if let Some(note) = note {
+                let _ = writeln!(io::stderr(), "note: {note}");
+            }
+            ExitCode::SUCCESS
+        }
         // The reader of a pipe, such as `head`, has seen enough.
         Ok(Err(Error::Output(cause))) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Ok(Err(error)) => {
@@ -232,7 +248,7 @@ pub fn main() -> ExitCode {
 }
 
 fn failed(sentence: &str, code: u8) -> ExitCode {
-    let _ = writeln!(io::stderr(), "lakeapm: {sentence}");
+    let _ = writeln!(io::stderr(), "lakeapm: {}", print::line(sentence, usize::MAX));
     ExitCode::from(code)
 }
 
@@ -253,11 +269,13 @@ impl RangeArgs {
 }
 
 async fn answer(args: QueryArgs) -> Result<(), Error> {
-    let range = args.range.range(args.max_rows);
-    // A wrong question needs no history, and is told before one is made.
-    ask::compile(&args.text, &range, Utc::now(), &warehouse::history::DIALECT)?;
-    let warehouse = open(&args.source).await?;
-    let asked = ask::ask(&args.text, &range, warehouse.as_ref()).await?;
+    let mut range = args.range.range(args.max_rows);
+    let (warehouse, limits) = open(&args.source, &args.text, &range).await?;
+    range.rows = range.rows.min(limits.rows);
+    let within = Duration::from_secs(limits.timeout);
+    let asked = tokio::time::timeout(within, ask::ask(&args.text, &range, warehouse.as_ref()))
+        .await
+        .map_err(|_| Error::Slow(limits.timeout))??;
     if args.chart {
         chart::draw(&asked)
     } else {
@@ -276,20 +294,33 @@ fn sql(args: &SqlArgs) -> Result<(), Error> {
     Ok(writeln!(io::stdout().lock(), "{}", statement.text)?)
 }
 
-async fn open(source: &Source) -> Result<Box<dyn Warehouse>, Error> {
-    let folder = match (&source.history, &source.config) {
-        (Some(folder), _) => folder.clone(),
+async fn open(
+    source: &Source,
+    text: &str,
+    range: &ask::Range,
+) -> Result<(Box<dyn Warehouse>, settings::Limits), Error> {
+    let unlimited = settings::Limits { timeout: u64::from(u32::MAX), ..settings::Limits::default() };
+    let (folder, limits) = match (&source.history, &source.config) {
+        (Some(folder), _) => (folder.clone(), unlimited),
         (None, Some(config)) => {
-            settings::Settings::read(config)?.history.ok_or_else(|| settings::Error::NoHistory(config.clone()))?
+            let settings = settings::Settings::read(config)?;
+            // Rules are applied when queries are collected; a wrong one is told at once.
+            Reader::new(&settings.rules)?;
+            let named = settings.history.filter(|folder| !folder.as_os_str().is_empty());
+            (named.ok_or_else(|| settings::Error::NoHistory(config.clone()))?, settings.limits)
         }
         (None, None) => {
             let folder = PathBuf::from(DEMO_DIR);
             if !folder.exists() {
-                demo::make(&folder, &demo::Wanted::default()).await?;
+                // A wrong question is told before the demo is made for it.
+                ask::compile(text, range, Utc::now(), &warehouse::history::DIALECT)?;
+                writeln!(io::stderr(), "note: no history is named, so the demo is made in ./{DEMO_DIR}, once")?;
+                let made = demo::make(&folder, &demo::Wanted::default()).await?;
+                writeln!(io::stderr(), "note: {made}")?;
             }
-            folder
+            (folder, unlimited)
         }
     };
     let history = Arc::new(History::open(&folder)?);
-    Ok(Box::new(warehouse::history::Engine::new(history)?))
+    Ok((Box::new(warehouse::history::Engine::new(history)?), limits))
 }

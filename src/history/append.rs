@@ -129,6 +129,9 @@ impl History {
         let folder = self.day_folder(date);
         fs::create_dir_all(&folder).map_err(|cause| Error::Io { path: folder.clone(), cause })?;
         let mut manifest = Manifest::read(&folder)?;
+        if manifest == Manifest::default() {
+            manifest.replace(&folder)?;
+        }
         let generation = manifest.generation + 1;
         remove_unnamed(&folder, &manifest);
 

@@ -72,7 +72,11 @@ impl Manifest {
             Ok(bytes) => {
                 serde_json::from_slice(&bytes).map_err(|cause| Error::Manifest { path, cause: cause.to_string() })
             }
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Manifest::default()),
+            // A day gets its manifest before its first file, so one that has files and no manifest has lost it.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => match holds_data(folder) {
+                false => Ok(Manifest::default()),
+                true => Err(Error::Manifest { path, cause: "it is missing, and the folder holds data".into() }),
+            },
             Err(cause) => Err(Error::Io { path, cause }),
         }
     }
@@ -83,6 +87,11 @@ impl Manifest {
             .map_err(|cause| Error::Manifest { path: folder.join(NAME), cause: cause.to_string() })?;
         write_whole(folder, NAME, &bytes)
     }
+}
+
+fn holds_data(folder: &Path) -> bool {
+    let data = |name: &std::ffi::OsStr| name.to_string_lossy().ends_with(".parquet");
+    fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| data(&entry.file_name())))
 }
 
 /// Writes a small file so that it is there whole or not at all.

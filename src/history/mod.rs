@@ -159,6 +159,23 @@ pub struct Files {
     pub whole: Vec<(PathBuf, Entry)>,
     /// One sentence for each file or day that was left out.
     pub notices: Vec<String>,
+    /// What is known to be whole, in order and without what was left out; none if the history does not say.
+    pub covered: Option<Vec<Interval>>,
+}
+
+/// A part of time, from its first instant to the first after it.
+pub type Interval = (DateTime<Utc>, DateTime<Utc>);
+
+// The parts of `whole` that lie in none of `holes`.
+fn without(mut whole: Vec<Interval>, holes: &[Interval]) -> Vec<Interval> {
+    for (from, to) in holes {
+        whole = whole
+            .into_iter()
+            .flat_map(|(first, last)| [(first, last.min(*from)), (first.max(*to), last)])
+            .filter(|(first, last)| first < last)
+            .collect();
+    }
+    whole
 }
 
 impl History {
@@ -183,7 +200,7 @@ impl History {
             return Err(Error::Newer { path: root.to_owned(), found: meta.version, known: VERSION });
         }
         // The engine takes every path from the root of the file system.
-        let root = std::path::absolute(root).map_err(|cause| Error::Io { path: root.to_owned(), cause })?;
+        let root = fs::canonicalize(root).map_err(|cause| Error::Io { path: root.to_owned(), cause })?;
         Ok(History { root, meta, checked: Mutex::default(), manifests: Mutex::default() })
     }
 
@@ -250,6 +267,7 @@ impl History {
     ) -> Result<Files, Error> {
         let mut files = Files::default();
         let mut unchecked = Vec::new();
+        let (mut collected, mut holes) = (Vec::new(), Vec::new());
         for date in self.days()? {
             if date < from.date_naive() || date > to.date_naive() {
                 continue;
@@ -259,9 +277,12 @@ impl History {
                 Ok(manifest) => manifest,
                 Err(error) => {
                     files.notices.push(format!("{date} is left out: {error}"));
+                    let midnight = date.and_time(chrono::NaiveTime::MIN).and_utc();
+                    holes.push((midnight, midnight + Duration::days(1)));
                     continue;
                 }
             };
+            collected.extend(manifest.collected.iter().map(|interval| (interval.from, interval.to)));
             for entry in manifest.files {
                 let reaches = entry.max_end >= from.timestamp_micros()
                     && entry.min_end < to.timestamp_micros()
@@ -275,11 +296,22 @@ impl History {
             match verdict {
                 None => files.whole.push((path, entry)),
                 Some(reason) => {
-                    files.notices.push(format!("{} is left out ({} rows): {reason}", path.display(), entry.rows))
+                    files.notices.push(format!("{} is left out ({} rows): {reason}", path.display(), entry.rows));
+                    let instant = |micros| DateTime::from_timestamp_micros(micros).unwrap_or_default();
+                    holes.push((instant(entry.min_end), instant(entry.max_end) + Duration::microseconds(1)));
                 }
             }
         }
+        collected.sort_unstable();
+        // A history that was never told what is whole says nothing of what it lacks.
+        files.covered = (!collected.is_empty() || self.says_what_is_whole()?).then(|| without(collected, &holes));
         Ok(files)
+    }
+
+    fn says_what_is_whole(&self) -> Result<bool, Error> {
+        let days = self.days()?;
+        let says = |date: &NaiveDate| self.manifest(&self.day_folder(*date)).is_ok_and(|m| !m.collected.is_empty());
+        Ok(days.last().is_some_and(says) || days.first().is_some_and(says))
     }
 
     fn manifest(&self, folder: &Path) -> Result<Manifest, Error> {
@@ -310,11 +342,20 @@ impl History {
                     })
                 })
                 .collect();
-            handles.into_iter().flat_map(|handle| handle.join().unwrap_or_default()).collect()
+            let joined = handles.into_iter().zip(files.chunks(share)).map(|(handle, part)| {
+                let unread = |(path, entry): &(PathBuf, Entry)| {
+                    (path.clone(), entry.clone(), Some("checking it stopped unexpectedly".to_owned()))
+                };
+                handle.join().unwrap_or_else(|_| part.iter().map(unread).collect())
+            });
+            joined.flatten().collect()
         })
     }
 
     fn verdict(&self, path: &Path, entry: &Entry) -> Option<String> {
+        if entry.name.contains(['/', '\\']) {
+            return Some("its name leads out of its day".to_owned());
+        }
         let stamp = match Stamp::of(path) {
             Ok(stamp) => stamp,
             Err(cause) => return Some(cause.to_string()),

@@ -136,7 +136,12 @@ impl Engine {
         while let Some(batch) = stream.try_next().await.map_err(refused)? {
             batches.push(batch);
         }
-        Ok(Rows { batches, notices: files.notices })
+        let shown = |(from, to): (DateTime<Utc>, DateTime<Utc>)| {
+            let to = seen.map_or(to, |seen| to.min(seen));
+            (from < to).then_some((from + shift, to + shift))
+        };
+        let covered = files.covered.map(|covered| covered.into_iter().filter_map(shown).collect());
+        Ok(Rows { batches, notices: files.notices, covered })
     }
 
     fn context(&self, selective: bool) -> SessionContext {
@@ -181,9 +186,9 @@ impl Engine {
         let keys = &statement.keys;
         let (plain, mapped): (Vec<_>, Vec<_>) =
             files.whole.iter().partition(|(_, entry)| keys.iter().all(|key| entry.keys.contains(key)));
-        let scan = |files: &[&(std::path::PathBuf, Entry)], keys: &[String]| Arc::new(Scan::new(files, keys));
+        let scan = |files: &[&(std::path::PathBuf, Entry)], keys: &[String]| Scan::new(files, keys).map(Arc::new);
         if mapped.is_empty() && shift.is_zero() && seen.is_none() {
-            context.register_table("query", scan(&plain, keys)).map_err(refused)?;
+            context.register_table("query", scan(&plain, keys)?).map_err(refused)?;
             return Ok(());
         }
         let mut parts = Vec::new();
@@ -203,7 +208,7 @@ impl Engine {
             if files.is_empty() && (promoted != mapped.is_empty()) {
                 continue;
             }
-            context.register_table(name, scan(files, if promoted { keys } else { &[] })).map_err(refused)?;
+            context.register_table(name, scan(files, if promoted { keys } else { &[] })?).map_err(refused)?;
             let raw = keys.iter().map(|key| {
                 let column = identifier(&schema::promoted_column(key));
                 match promoted {
@@ -261,7 +266,7 @@ struct Scan {
 }
 
 impl Scan {
-    fn new(files: &[&(std::path::PathBuf, Entry)], keys: &[String]) -> Scan {
+    fn new(files: &[&(std::path::PathBuf, Entry)], keys: &[String]) -> Result<Scan, Error> {
         // Views share the bytes of a page's dictionary; plain strings would copy them for every row.
         let viewed = |field: Field| match field.data_type() {
             DataType::Utf8 => field.with_data_type(DataType::Utf8View),
@@ -269,17 +274,20 @@ impl Scan {
         };
         let promoted = keys.iter().map(|key| Field::new(schema::promoted_column(key), DataType::Utf8, true));
         let fields: Vec<Field> = Table::Query.fields().into_iter().chain(promoted).map(viewed).collect();
-        let files = files.iter().filter_map(|(path, entry)| {
-            Some(PartitionedFile::new_from_meta(ObjectMeta {
+        let located = |(path, entry): &&(std::path::PathBuf, Entry)| {
+            let unreadable =
+                |cause: String| Error::Engine(format!("the path {} cannot be read: {cause}", path.display()));
+            Ok(PartitionedFile::new_from_meta(ObjectMeta {
                 // The store's own way to write a path, in which `#` and `%` mean themselves.
-                location: StorePath::from_absolute_path(path).ok()?,
+                location: StorePath::from_absolute_path(path).map_err(|cause| unreadable(cause.to_string()))?,
                 last_modified: DateTime::UNIX_EPOCH,
                 size: entry.bytes,
                 e_tag: None,
                 version: None,
             }))
-        });
-        Scan { schema: Arc::new(Schema::new(fields)), files: files.collect() }
+        };
+        let files = files.iter().map(located).collect::<Result<_, Error>>()?;
+        Ok(Scan { schema: Arc::new(Schema::new(fields)), files })
     }
 }
 

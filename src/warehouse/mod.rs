@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 
 use crate::{
-    history::record::Harvest,
+    history::{Interval, record::Harvest},
     sql::{Dialect, Statement},
 };
 
@@ -69,6 +69,8 @@ pub struct Rows {
     pub batches: Vec<RecordBatch>,
     /// What a reader must know.
     pub notices: Vec<String>,
+    /// The parts of the window whose every query is known, in order; none where nobody says.
+    pub covered: Option<Vec<Interval>>,
 }
 
 /// A part of time to collect.
