@@ -73,27 +73,54 @@ const REDASH_KEYS: &[&str] =
     &["Username", "query_id", "Query ID", "Task ID", "Job ID", "Queue", "Query Hash", "Scheduled"];
 
 fn redash<'a>(note: &Note<'a>) -> Option<Found<'a>> {
-    let begins = |text: &'a str| {
-        REDASH_KEYS.iter().find_map(|key| Some((*key, text.strip_prefix(key)?.strip_prefix(':')?.trim_start())))
-    };
-    let mut found: Pairs<'a> = Vec::new();
-    let mut rest = Some(begins(note.body)?);
-    while let Some((key, text)) = rest {
-        // The value ends where the next of the keys begins; a user's name may hold `, ` and `: `.
-        let next = text.match_indices(", ").find_map(|(i, comma)| {
-            let after = text.get(i + comma.len()..)?;
-            Some((text.get(..i)?, begins(after)?))
-        });
-        let (value, following) = next.map_or((text, None), |(value, next)| (value, Some(next)));
-        found.push((key.into(), value.trim().into()));
-        rest = following;
+    let mut found = redash_list(note.body)?;
+    if let [(key, name)] = found.as_slice()
+        && key == "Username"
+        && let Some(found) = redash_behind(name, note.rest)
+    {
+        return Some(Found { cut: true, ..Found::pairs(found) });
     }
-    let own = found.len() >= 2 && ["query_id", "Query ID", "Query Hash"].iter().any(|key| get(&found, key).is_some());
+    let own = redash_own(&found);
     if note.cut {
         // Where the text ended the last value did too, and may not be whole.
         found.pop();
     }
     own.then(|| Found { cut: note.cut, ..Found::pairs(found) })
+}
+
+/// What follows a user's name with `*/` in it, where the comment ended too early: up to the end it was meant to have,
+/// on its line, nothing but Redash's list. The name is not whole, so it is none of it.
+fn redash_behind<'a>(name: &str, rest: &'a str) -> Option<Pairs<'a>> {
+    // Names are short.
+    let line = rest.get(..rest.floor_char_boundary(512))?.lines().next()?;
+    let (line, _) = line.split_once("*/").filter(|_| !name.contains('\n'))?;
+    let found = line.match_indices(", ").find_map(|(i, comma)| redash_list(line.get(i + comma.len()..)?))?;
+    (redash_own(&found) && !line.contains("/*") && !line.contains("--")).then_some(found)
+}
+
+/// Whether a list is Redash's: of its keys at least two, one of which nobody else has.
+fn redash_own(found: &Pairs<'_>) -> bool {
+    found.len() >= 2 && ["query_id", "Query ID", "Query Hash"].iter().any(|key| get(found, key).is_some())
+}
+
+fn redash_list(text: &str) -> Option<Pairs<'_>> {
+    let mut found: Pairs<'_> = Vec::new();
+    let mut rest = Some(redash_begins(text)?);
+    while let Some((key, text)) = rest {
+        // The value ends where the next of the keys begins; a user's name may hold `, ` and `: `.
+        let next = text.match_indices(", ").find_map(|(i, comma)| {
+            let after = text.get(i + comma.len()..)?;
+            Some((text.get(..i)?, redash_begins(after)?))
+        });
+        let (value, following) = next.map_or((text, None), |(value, next)| (value, Some(next)));
+        found.push((key.into(), value.trim().into()));
+        rest = following;
+    }
+    Some(found)
+}
+
+fn redash_begins(text: &str) -> Option<(&'static str, &str)> {
+    REDASH_KEYS.iter().find_map(|key| Some((*key, text.strip_prefix(key)?.strip_prefix(':')?.trim_start())))
 }
 
 /// Metabase: leading, on BigQuery trailing, by Starburst's driver behind `prepare … from`.

@@ -1,7 +1,7 @@
 //! Transformation: dbt in every placement, the packages that sign in its name, SQLMesh, Dagster.
 
 use super::Dimension::{Dag, Model, Run, Task};
-use super::{Format, Found, Key, Note, Rank, Take, plain};
+use super::{Format, Found, Key, Note, Pairs, Rank, Take, has, plain};
 
 /// dbt's default comment, `query-comment` with further keys, intermix.io's dbt package.
 pub(super) const DBT: Format = Format {
@@ -35,16 +35,33 @@ const KEYS: &[Key] = &[
 ];
 
 fn dbt<'a>(note: &Note<'a>) -> Option<Found<'a>> {
-    let pairs = note.bare()?;
-    let named = super::get(pairs, "app") == Some("dbt");
+    let found = object(note)?;
+    let named = note.object.as_ref().and_then(|object| super::get(&object.pairs, "app")) == Some("dbt");
     // Somebody's own `query-comment` may leave `app` out; dbt's other keys are as telling.
     let told = note.has("dbt_version") && ["node_id", "profile_name", "target_name"].iter().any(|key| note.has(key));
-    (named || told || note.has("@@dbt_model_name")).then(Found::object)
+    (named || told || note.has("@@dbt_model_name")).then_some(found)
 }
 
 fn query_tags<'a>(note: &Note<'a>) -> Option<Found<'a>> {
-    note.bare()?;
-    (note.has("dbt_query_tags_version") || note.has("dbt_snowflake_query_tags_version")).then(Found::object)
+    let found = object(note)?;
+    (note.has("dbt_query_tags_version") || note.has("dbt_snowflake_query_tags_version")).then_some(found)
+}
+
+/// The object a comment consists of, but for Dagster's sigil, which it lets dbt write on either side of it.
+fn object<'a>(note: &Note<'a>) -> Option<Found<'a>> {
+    if note.bare().is_some() {
+        return Some(Found::object());
+    }
+    let object = note.object.as_ref().filter(|object| !object.cut)?;
+    let mut found = Found::object();
+    for sign in [note.before, note.after].into_iter().filter(|sign| !sign.is_empty()) {
+        match sigil(sign) {
+            Some(pairs) => found.pairs.extend(pairs.into_iter().filter(|(key, _)| !has(&object.pairs, key))),
+            None if note.cut && sign.contains(SIGIL) => found.cut = true,
+            None => return None,
+        }
+    }
+    Some(found)
 }
 
 /// Elementary's package for dbt.
@@ -98,9 +115,16 @@ pub(super) const DAGSTER: Format = Format {
     read: dagster,
 };
 
+/// What every name of the sigil ends with.
+const SIGIL: &str = "_dagster_dbt_v1_opaque_id";
+
 fn dagster<'a>(note: &Note<'a>) -> Option<Found<'a>> {
-    let (key, id) = note.body.strip_suffix("]]]")?.split_once("[[[")?;
-    let known = key.ends_with("_dagster_dbt_v1_opaque_id");
+    sigil(note.body).map(Found::pairs)
+}
+
+fn sigil(text: &str) -> Option<Pairs<'_>> {
+    let (key, id) = text.strip_suffix("]]]")?.split_once("[[[")?;
+    let known = key.ends_with(SIGIL);
     if !known || id.is_empty() || id.contains(['[', ']']) || key.contains(char::is_whitespace) {
         return None;
     }
@@ -108,5 +132,5 @@ fn dagster<'a>(note: &Note<'a>) -> Option<Found<'a>> {
     if let Some((node, invocation)) = id.split_once(':') {
         pairs.extend([("node_id".into(), node.into()), ("invocation_id".into(), invocation.into())]);
     }
-    Some(Found::pairs(pairs))
+    Some(pairs)
 }

@@ -37,6 +37,8 @@ pub(super) struct Note<'a> {
     pub(super) listed: bool,
     /// The line comments that follow it directly, for signatures of several lines.
     pub(super) following: Vec<&'a str>,
+    /// The text behind a block comment, for values that have its end in them.
+    pub(super) rest: &'a str,
 }
 
 impl<'a> Note<'a> {
@@ -149,6 +151,9 @@ pub(super) fn pieces<'a>(source: &Source<'a>) -> (Vec<Piece<'a>>, bool) {
         let long = comment.body.len() > COMMENT;
         let cut = comment.open || long || comment.line && last && source.truncated;
         let mut note = note(head(comment.body), comment.line, cut);
+        if !comment.line && !cut {
+            note.rest = text.get(comment.to..).map_or("", head);
+        }
         let opens = comment.line && note.before.is_empty() && note.object.as_ref().is_some_and(|object| object.cut);
         let joins = opens && looks > 0;
         if joins || note.body == bi::PRESET_SIGN {
@@ -229,6 +234,7 @@ pub(super) fn note(body: &str, line: bool, cut: bool) -> Note<'_> {
         beside: false,
         listed: false,
         following: Vec::new(),
+        rest: "",
     }
 }
 
