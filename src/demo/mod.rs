@@ -91,7 +91,7 @@ impl Demo {
             .filter(|(_, low, high)| low < high)
             .collect();
         // Every day has room for the DAG of the incident, the rest follows the rhythm.
-        let least = 14.min(queries / (parts.len() as u64).max(1));
+        let least = 16.min(queries / (parts.len() as u64).max(1));
         let rest = u128::from(queries - least * parts.len() as u64);
         let number = first.to_epoch_days();
         let rhythms: Vec<Rhythm> =

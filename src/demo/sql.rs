@@ -530,6 +530,10 @@ pub(super) fn task(text: &mut String, company: &Company, line: &Line, calendar: 
                 " >= '"
             );
             put!(text, calendar.back(1), "'");
+            if line.nth > 4 {
+                // A second update of the same task fills what the first has left.
+                put!(text, " and ", &table.name, ".", measure, " is null");
+            }
         }
         Act::Unload => {
             put!(
