@@ -8,6 +8,7 @@ use super::{
     error::{Error, Mismatch},
     expr::{Expr, Negated},
     message::error_group,
+    synonym::meant,
 };
 use crate::query::{self, Comparison, Condition, Field, Flag, Literal, Test, Value};
 
@@ -113,7 +114,7 @@ pub fn known(field: &Field) -> Result<Known, Error> {
             None => Err(Error::Field {
                 name: name.clone(),
                 expected: "dimension, column or fact",
-                nearest: query::nearest(name, DIMENSIONS.iter().map(|d| d.name)).map(str::to_owned),
+                nearest: meant(name, DIMENSIONS.iter().map(|d| d.name)).map(str::to_owned),
                 span: *span,
             }),
         },
@@ -199,7 +200,13 @@ impl Known {
             Values::Instant => match &value.literal {
                 Literal::Text(text) => query::instant(text, clock.now, clock.zone, query::Rounding::Down)
                     .map(|at| Some(Expr::Instant(at)))
-                    .map_err(|_| self.wrong(value, self.example())),
+                    .map_err(|error| {
+                        // Only what is an instant itself: the nearest of a part, such as a unit, says nothing alone.
+                        let right =
+                            |text: &&str| query::instant(text, clock.now, clock.zone, query::Rounding::Down).is_ok();
+                        let nearest = error.nearest().filter(right).map(|text| format!("'{text}'"));
+                        self.mismatch(value, self.example(), nearest.as_deref())
+                    }),
                 _ => Err(self.wrong(value, self.example())),
             },
             Values::Number { scale, .. } => match &value.literal {

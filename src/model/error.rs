@@ -1,22 +1,24 @@
 //! What can be wrong with a panel query whose grammar is right.
 
+use std::fmt;
+
 use crate::query::Span;
 
 /// A panel query that names what is not there, or asks what cannot be answered.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Error {
     /// No measure has that name.
-    #[error("measure `{name}` not found{}", hint(.nearest))]
     Measure {
         /// What was found.
         name: String,
         /// The known name most like it.
         nearest: Option<String>,
+        /// Whether a dimension has that name.
+        dimension: bool,
         /// Where.
         span: Span,
     },
     /// No dimension, column or fact has that name.
-    #[error("`{name}` is no {expected}{}", hint(.nearest))]
     Field {
         /// What was found.
         name: String,
@@ -28,9 +30,6 @@ pub enum Error {
         span: Span,
     },
     /// A fact of the single query stands where groups are made.
-    #[error(
-        "`{name}` differs for every query, so nothing can be grouped by it; it works after `where` and in `list queries`; the nearest dimension is `{nearest}`"
-    )]
     Group {
         /// What was found.
         name: String,
@@ -40,7 +39,6 @@ pub enum Error {
         span: Span,
     },
     /// The measure has no such aggregate.
-    #[error("`{measure}` cannot be asked as `{aggregate}`; it takes {takes}")]
     Aggregate {
         /// The measure.
         measure: String,
@@ -52,7 +50,6 @@ pub enum Error {
         span: Span,
     },
     /// Known to the model, but no engine answers it yet.
-    #[error("{what} is not answered yet; the nearest that is answered is {nearest}")]
     Later {
         /// What was found, quoted.
         what: String,
@@ -62,12 +59,15 @@ pub enum Error {
         span: Span,
     },
     /// `within` after a measure that has none, or none after one that needs it.
-    #[error("{0}")]
-    Within(String, Span),
+    Within {
+        /// What was found.
+        problem: String,
+        /// The way out.
+        hint: &'static str,
+        /// Where.
+        span: Span,
+    },
     /// `top` without groups.
-    #[error(
-        "`{pick}` picks groups, and there is one only; expected `by` and a dimension, as in `queries by app {pick}`"
-    )]
     Pick {
         /// What was found.
         pick: String,
@@ -75,7 +75,6 @@ pub enum Error {
         span: Span,
     },
     /// The same column twice.
-    #[error("`{name}` is asked twice; one of the two can go")]
     Twice {
         /// What was found.
         name: String,
@@ -83,10 +82,8 @@ pub enum Error {
         span: Span,
     },
     /// A value that does not fit its field.
-    #[error(transparent)]
     Value(Box<Mismatch>),
     /// The range ends before it begins.
-    #[error("the range ends at {to}, which is not after its start {from}; exchange `from` and `to`")]
     Range {
         /// The start.
         from: String,
@@ -94,9 +91,6 @@ pub enum Error {
         to: String,
     },
     /// More buckets than anybody can look at.
-    #[error(
-        "`every {every}` makes {buckets} buckets of this range, and at most {most} are possible; `every {fits}` fits"
-    )]
     Buckets {
         /// The width asked.
         every: String,
@@ -110,8 +104,7 @@ pub enum Error {
 }
 
 /// A value that does not fit its field.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("`{field}` is {is}, so it cannot be compared with {found}; expected {expected}{}", hint(.nearest))]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Mismatch {
     /// The field.
     pub field: String,
@@ -132,6 +125,51 @@ fn hint(nearest: &Option<String>) -> String {
 }
 
 impl Error {
+    /// The sentence, with the position in characters right behind the finding if it is known.
+    pub fn say(&self, position: Option<usize>) -> String {
+        let at = position.map(|position| format!(" at {position}")).unwrap_or_default();
+        match self {
+            Error::Measure { name, nearest, dimension, .. } => {
+                let out = match dimension {
+                    true => format!("; `{name}` is a dimension, as in `queries by {name}`"),
+                    false => String::new(),
+                };
+                format!("measure `{name}` not found{at}{}{out}", hint(nearest))
+            }
+            Error::Field { name, expected, nearest, .. } => {
+                format!("{expected} `{name}` not found{at}{}", hint(nearest))
+            }
+            Error::Group { name, nearest, .. } => format!(
+                "nothing can be grouped by `{name}`{at}, for it differs for every query; the nearest dimension is \
+                 `{nearest}`; `{name}` works after `where` and in `list queries`"
+            ),
+            Error::Aggregate { measure, aggregate, takes, .. } => {
+                format!("`{measure}` cannot be asked as `{aggregate}`{at}; it takes {takes}")
+            }
+            Error::Later { what, nearest, .. } => {
+                format!("{what} is not answered yet{at}; the nearest that is answered is {nearest}")
+            }
+            Error::Within { problem, hint, .. } => format!("{problem}{at}; {hint}"),
+            Error::Pick { pick, .. } => format!(
+                "found `{pick}` without groups, expected `by` and a dimension before it{at}; for example `queries by app \
+                 {pick}`"
+            ),
+            Error::Twice { name, .. } => format!("`{name}` is asked twice{at}; one of the two can go"),
+            Error::Value(mismatch) => {
+                let Mismatch { field, is, found, expected, nearest, .. } = mismatch.as_ref();
+                let nearest = hint(nearest);
+                format!("`{field}` is {is}, so it cannot be compared with {found}{at}{nearest}; expected {expected}")
+            }
+            Error::Range { from, to } => {
+                format!("the range ends at {to}, which is not after its start {from}; exchange `from` and `to`")
+            }
+            Error::Buckets { every, buckets, most, fits } => format!(
+                "`every {every}` makes {buckets} buckets of this range, and at most {most} are possible; `every {fits}` \
+                 fits"
+            ),
+        }
+    }
+
     /// The words of the panel query that are meant, if any are.
     pub fn span(&self) -> Option<Span> {
         match self {
@@ -140,7 +178,7 @@ impl Error {
             | Error::Group { span, .. }
             | Error::Aggregate { span, .. }
             | Error::Later { span, .. }
-            | Error::Within(_, span)
+            | Error::Within { span, .. }
             | Error::Pick { span, .. }
             | Error::Twice { span, .. } => Some(*span),
             Error::Value(mismatch) => Some(mismatch.span),
@@ -158,3 +196,11 @@ impl Error {
         }
     }
 }
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.say(None))
+    }
+}
+
+impl std::error::Error for Error {}

@@ -12,6 +12,7 @@ mod measure;
 mod message;
 mod plan;
 mod resolve;
+mod synonym;
 
 pub use condition::{NONE, OWN_APP};
 pub use dimension::{DIMENSIONS, Dimension, Origin, STATEMENTS, STATUSES, Values as DimensionValues, dimension};

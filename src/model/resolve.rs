@@ -6,11 +6,12 @@ use chrono_tz::Tz;
 use super::{
     bucket::buckets,
     condition::{Clock, Known, Mentions, known, lower, mentions, own},
-    dimension::{DIMENSIONS, Values as Of},
+    dimension::{DIMENSIONS, Origin, Values as Of, dimension},
     error::Error,
     expr::Expr,
     measure::{Class, Kind as Source, MEASURES, Measure, measure_named},
     plan::{Column, Figure, Figures, Fold, Kind, List, Pick, Plan, Question, Role, Selects, Unit, Values, Window},
+    synonym::meant,
 };
 use crate::query::{self, Aggregate, Condition, Field, Item, Listed, Measures, PanelQuery};
 
@@ -78,7 +79,7 @@ fn instant(at: DateTime<Utc>) -> String {
 
 // What counts without being asked: no statement of our own, and no `set`, `commit` or `fetch`, unless the condition
 // names them.
-fn counted(condition: Option<&Condition>, asked: &Asked) -> Result<(Expr, Mentions), Error> {
+fn counted(condition: Option<&Condition>, asked: &Asked) -> Result<Expr, Error> {
     let clock = Clock { now: asked.now, zone: asked.zone };
     let filter = lower(condition, &clock)?;
     let mentions = mentions(condition);
@@ -96,12 +97,36 @@ fn counted(condition: Option<&Condition>, asked: &Asked) -> Result<(Expr, Mentio
         (true, false) => own(true),
         (true, true) => Expr::always(),
     };
-    let filter = filter.and(counts);
-    Ok((filter, mentions))
+    Ok(filter.and(counts))
+}
+
+// Of two mistakes the leftmost is told.
+fn both<A, B>(one: Result<A, Error>, other: Result<B, Error>) -> Result<(A, B), Error> {
+    let from = |error: &Error| error.span().map_or(0, |span| span.from);
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (Err(one), Err(other)) => Err(if from(&other) < from(&one) { other } else { one }),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    }
+}
+
+fn grouped(by: &[Field]) -> Result<Vec<Known>, Error> {
+    by.iter().map(grouping).collect()
+}
+
+// What a group is of.
+fn value(known: Known) -> Expr {
+    match known.values {
+        Of::Boolean => Expr::Word(Box::new(known.expr)),
+        _ => known.grouped(),
+    }
 }
 
 fn figures(query: &Measures, asked: &Asked) -> Result<Plan, Error> {
-    let (mut filter, mentions) = counted(query.filter.as_ref(), asked)?;
+    let mentions = mentions(query.filter.as_ref());
+    let figures: Result<Vec<_>, _> = query.items.iter().map(|item| figure(item, mentions)).collect();
+    let found = both(figures, grouped(&query.by));
+    let ((asked_for, groups), mut filter) = both(found, counted(query.filter.as_ref(), asked))?;
     let mut columns = Vec::new();
     let every = query.every.or(asked.every);
     let buckets = every.map(|every| buckets(every, asked.from, asked.to, asked.zone)).transpose()?;
@@ -115,20 +140,14 @@ fn figures(query: &Measures, asked: &Asked) -> Result<Plan, Error> {
         });
     }
 
-    let mut groups = Vec::with_capacity(query.by.len());
-    for field in &query.by {
-        let known = grouping(field)?;
+    for (known, field) in groups.iter().zip(&query.by) {
         unasked(&columns, &known.name, field.span())?;
-        columns.push(column(&known, Role::Dimension, Kind::Text));
-        groups.push(match known.values {
-            Of::Boolean => Expr::Word(Box::new(known.expr)),
-            _ => known.grouped(),
-        });
+        columns.push(column(known, Role::Dimension, Kind::Text));
     }
+    let groups = groups.into_iter().map(value).collect();
 
-    let mut figures = Vec::with_capacity(query.items.len());
-    for item in &query.items {
-        let (figure, column) = figure(item, mentions)?;
+    let mut figures: Vec<Figure> = Vec::with_capacity(query.items.len());
+    for ((figure, column), item) in asked_for.into_iter().zip(&query.items) {
         unasked(&columns, &column.name, item.span)?;
         columns.push(column);
         figures.push(figure);
@@ -138,17 +157,13 @@ fn figures(query: &Measures, asked: &Asked) -> Result<Plan, Error> {
             query::End::Top => "top",
             query::End::Bottom => "bottom",
         };
-        return Err(Error::Pick {
-            pick: format!("{end} {}", pick.count),
-            span: query.items.first().map(|item| item.span).unwrap_or_default(),
-        });
+        return Err(Error::Pick { pick: format!("{end} {}", pick.count), span: pick.span });
     }
     if let Some(vs) = query.vs {
-        let span = query.items.first().map(|item| item.span).unwrap_or_default();
         return Err(Error::Later {
             what: format!("`vs {vs}`"),
             nearest: "the same query with `--from` and `--to` earlier".into(),
-            span,
+            span: query.vs_span,
         });
     }
     // What no figure is about need not be read: one figure's condition selects, several decide figure by figure.
@@ -196,12 +211,9 @@ fn unasked(columns: &[Column], name: &str, span: query::Span) -> Result<(), Erro
 fn grouping(field: &Field) -> Result<Known, Error> {
     let dimensions = || DIMENSIONS.iter().filter(|d| d.groups()).map(|d| d.name);
     let known = known(field).map_err(|error| match error {
-        Error::Field { name, span, .. } => Error::Field {
-            nearest: query::nearest(&name, dimensions()).map(str::to_owned),
-            expected: "dimension",
-            name,
-            span,
-        },
+        Error::Field { name, span, .. } => {
+            Error::Field { nearest: meant(&name, dimensions()).map(str::to_owned), expected: "dimension", name, span }
+        }
         Error::Later { what, span, .. } => Error::Later { what, nearest: "`task`".into(), span },
         other => other,
     })?;
@@ -231,20 +243,26 @@ fn figure(item: &Item, mentions: Mentions) -> Result<(Figure, Column), Error> {
     let name = &item.measure;
     let measure = measure_named(name).ok_or_else(|| Error::Measure {
         name: name.clone(),
-        nearest: query::nearest(name, MEASURES.iter().map(|m| m.name)).map(str::to_owned),
+        nearest: meant(name, MEASURES.iter().map(|m| m.name)).map(str::to_owned),
+        dimension: dimension(name).is_some_and(|found| found.origin != Origin::Tables && found.groups()),
         span: item.span,
     })?;
     let aggregate = aggregate(measure, item)?;
     match (measure.name, item.within) {
         ("attainment", None) => {
-            return Err(Error::Within("`attainment` needs a time, as in `attainment within 30s`".into(), item.span));
+            return Err(Error::Within {
+                problem: "`attainment` needs a time".into(),
+                hint: "for example `attainment within 30s`",
+                span: item.span,
+            });
         }
         ("attainment", Some(_)) | (_, None) => {}
         (name, Some(within)) => {
-            return Err(Error::Within(
-                format!("`{name}` takes no `within {within}`; only `attainment` does"),
-                item.span,
-            ));
+            return Err(Error::Within {
+                problem: format!("`{name}` takes no `within {within}`"),
+                hint: "only `attainment` does",
+                span: item.span,
+            });
         }
     }
     let successful = match measure.class {
@@ -315,13 +333,10 @@ fn listed(list: &query::List, asked: &Asked) -> Result<Plan, Error> {
     let clock = Clock { now: asked.now, zone: asked.zone };
     if list.of != Listed::Queries {
         let of = list.of.to_string();
-        return Err(Error::Later {
-            what: format!("`list {of}`"),
-            nearest: "`list queries`".into(),
-            span: query::Span::default(),
-        });
+        return Err(Error::Later { what: format!("`list {of}`"), nearest: "`list queries`".into(), span: list.span });
     }
-    let mut filter = lower(list.filter.as_ref(), &clock)?;
+    let by = list.order.as_ref().map(|order| known(&order.by)).transpose();
+    let (mut filter, by) = both(lower(list.filter.as_ref(), &clock), by)?;
     if !mentions(list.filter.as_ref()).own {
         filter = filter.and(own(true));
     }
@@ -338,10 +353,8 @@ fn listed(list: &query::List, asked: &Asked) -> Result<Plan, Error> {
         items.push((known.expr, scale));
     }
     let newest = vec![(Expr::Column("started_at"), true), (Expr::Column("query_id"), true)];
-    let order = match &list.order {
-        None => newest,
-        Some(order) => std::iter::once((known(&order.by)?.expr, order.descending)).chain(newest).collect(),
-    };
+    let descending = list.order.as_ref().is_some_and(|order| order.descending);
+    let order = by.map(|by| (by.expr, descending)).into_iter().chain(newest).collect();
     let (limit, limited) = limit(list.limit, LIST_LIMIT, asked);
     Ok(Plan {
         window: Window { from: asked.from, to: asked.to, selects: Selects::Overlapping },
@@ -360,12 +373,8 @@ fn limit(said: Option<u64>, default: u64, asked: &Asked) -> (u64, bool) {
 }
 
 fn ranked(values: &query::Values, asked: &Asked) -> Result<Plan, Error> {
-    let (filter, _) = counted(values.filter.as_ref(), asked)?;
-    let known = grouping(&values.of)?;
-    let of = match known.values {
-        Of::Boolean => Expr::Word(Box::new(known.expr.clone())),
-        _ => known.grouped(),
-    };
+    let (known, filter) = both(grouping(&values.of), counted(values.filter.as_ref(), asked))?;
+    let of = value(known.clone());
     let (limit, limited) = limit(values.limit, VALUES_LIMIT, asked);
     let queries = measure_named("queries").map_or("Queries", |m| m.title);
     let columns = vec![

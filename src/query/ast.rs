@@ -49,6 +49,9 @@ pub struct Measures {
     pub min: Option<u64>,
     /// The same question that much earlier, beside it.
     pub vs: Option<Duration>,
+    /// Where `vs` and its duration stand.
+    #[serde(default)]
+    pub vs_span: Span,
 }
 
 /// One measure of a panel query, with the way its values become one.
@@ -107,6 +110,9 @@ pub struct Pick {
     pub end: End,
     /// How many.
     pub count: u64,
+    /// Where the two words stand.
+    #[serde(default)]
+    pub span: Span,
 }
 
 /// Which end of the order [`Pick`] takes.
@@ -300,6 +306,9 @@ pub enum Literal {
 pub struct List {
     /// What is listed.
     pub of: Listed,
+    /// Where its name stands.
+    #[serde(default)]
+    pub span: Span,
     /// The condition after `where`.
     pub filter: Option<Condition>,
     /// The column and the direction; none = newest first.

@@ -270,6 +270,14 @@ impl<'a> Lexer<'a> {
             self.eat();
             return self.key(from);
         }
+        if self.rest().strip_prefix('.').is_some_and(|rest| rest.starts_with(starts_word))
+            && nearest(word, ["annotation"].into_iter()).is_some()
+        {
+            let key = self.eat_while(|c| in_word(c) || c == '.');
+            let instead = format!("annotation{}", glance(key));
+            let error = self.unknown(from, "a raw key behind `annotation.`");
+            return Kind::Wrong(error.near(Some(instead)));
+        }
         let digits = word.strip_prefix(['p', 'P']).unwrap_or_default();
         if !digits.is_empty()
             && digits.chars().all(|c| c.is_ascii_digit())
@@ -360,6 +368,12 @@ impl<'a> Lexer<'a> {
                 Ok(count) => Kind::Duration(Duration { count, unit }),
                 Err(_) => Kind::Wrong(self.unknown(from, "a duration of at most 4294967295 units")),
             };
+        }
+        let grouped = unit.starts_with('_') && unit.chars().all(|c| c == '_' || digit(c));
+        if grouped {
+            let whole: String = format!("{number}{unit}").chars().filter(|c| *c != '_').collect();
+            let error = self.unknown(from, "a number").near(Some(glance(&whole)));
+            return Kind::Wrong(error.hint("the digits of a number stand together"));
         }
         Kind::Wrong(self.odd_duration(from, number, unit))
     }

@@ -147,6 +147,12 @@ impl<'a> Parser<'a> {
         self.tokens.get(self.at).map_or(end, |token| token.span)
     }
 
+    /// Where the last token that was eaten stands.
+    fn eaten(&self) -> Span {
+        let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
+        before.map(|token| token.span).unwrap_or_default()
+    }
+
     fn next(&mut self) {
         self.at += 1;
     }
@@ -278,11 +284,11 @@ impl<'a> Parser<'a> {
                     clauses.after("`every`", &[]);
                 }
                 "top" => {
-                    measures.pick = Some(Pick { end: End::Top, count: self.count(" after `top`")? });
+                    measures.pick = Some(self.pick(End::Top, " after `top`")?);
                     clauses.after("`top`", &[]);
                 }
                 "bottom" => {
-                    measures.pick = Some(Pick { end: End::Bottom, count: self.count(" after `bottom`")? });
+                    measures.pick = Some(self.pick(End::Bottom, " after `bottom`")?);
                     clauses.after("`bottom`", &[]);
                 }
                 "min" => {
@@ -290,12 +296,20 @@ impl<'a> Parser<'a> {
                     clauses.after("`min`", &[]);
                 }
                 _ => {
+                    let word = self.eaten();
                     measures.vs = Some(self.positive(" after `vs`")?);
+                    measures.vs_span = Span { from: word.from, to: self.eaten().to };
                     clauses.after("`vs`", &[]);
                 }
             }
         }
         Ok(measures)
+    }
+
+    fn pick(&mut self, end: End, place: &str) -> Result<Pick, Error> {
+        let word = self.eaten();
+        let count = self.count(place)?;
+        Ok(Pick { end, count, span: Span { from: word.from, to: self.eaten().to } })
     }
 
     /// The next clause, its word eaten; none at the end.
@@ -433,8 +447,9 @@ impl<'a> Parser<'a> {
         let Some(of) = Listed::ALL.into_iter().find(|of| Some(of.name()) == word.as_deref()) else {
             return Err(self.no_word(" after `list`", one_of(names, None), &names));
         };
+        let span = self.span();
         self.next();
-        let mut list = List { of, filter: None, order: None, limit: None };
+        let mut list = List { of, span, filter: None, order: None, limit: None };
         let place = format!(" after `list {of}`");
         let mut clauses = Clauses::new(&["where", "order", "limit"], place, &[]);
         while let Some(clause) = self.clause(&mut clauses)? {
@@ -815,14 +830,14 @@ fn percentile(word: &str) -> Option<Result<Aggregate, (&'static str, &'static st
     }
     let whole = whole.parse::<u16>().unwrap_or(u16::MAX);
     if whole >= 100 {
-        return Some(Err(("a percentile between 0 and 100", "max")));
+        return Some(Err(("a percentile above 0 and below 100", "max")));
     }
     if tenths.trim_end_matches('0').len() > 1 {
         return Some(Err(("a percentile with at most one decimal", "p99.9")));
     }
     let tenths = tenths.get(..1).and_then(|digit| digit.parse().ok()).unwrap_or(0);
     match whole * 10 + tenths {
-        0 => Some(Err(("a percentile between 0 and 100", "min"))),
+        0 => Some(Err(("a percentile above 0 and below 100", "min"))),
         tenths => Some(Ok(Aggregate::Percentile(tenths))),
     }
 }

@@ -75,7 +75,7 @@ impl Display for Measures {
         }
         clause(f, "where", &self.filter)?;
         clause(f, "every", &self.every)?;
-        if let Some(Pick { end, count }) = self.pick {
+        if let Some(Pick { end, count, .. }) = self.pick {
             write!(f, " {end} {count}")?;
         }
         clause(f, "min", &self.min)?;

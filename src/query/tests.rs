@@ -184,8 +184,8 @@ const BAD: &[(&str, usize, usize, &str)] = &[
     ),
     ("p95 by dag", 4, 6, "found `by` after `p95`, expected a measure such as `latency` at 5"),
     ("p95", 3, 3, "found the end after `p95`, expected a measure such as `latency` at 4"),
-    ("p100 latency", 0, 4, "found `p100`, expected a percentile between 0 and 100 at 1; the nearest is `max`"),
-    ("p0 latency", 0, 2, "found `p0`, expected a percentile between 0 and 100 at 1; the nearest is `min`"),
+    ("p100 latency", 0, 4, "found `p100`, expected a percentile above 0 and below 100 at 1; the nearest is `max`"),
+    ("p0 latency", 0, 2, "found `p0`, expected a percentile above 0 and below 100 at 1; the nearest is `min`"),
     ("p150 latency", 0, 4, "found `p150`, expected a percentile between 0 and 100 at 1; the nearest is `max`"),
     ("p0.0 latency", 0, 4, "found `p0.0`, expected a percentile between 0 and 100 at 1; the nearest is `min`"),
     (
@@ -1045,16 +1045,20 @@ fn count() -> impl Strategy<Value = u64> {
 }
 
 fn panel_query() -> impl Strategy<Value = PanelQuery> {
-    let pick = (select(&[End::Top, End::Bottom][..]), count()).prop_map(|(end, count)| Pick { end, count });
+    let pick = (select(&[End::Top, End::Bottom][..]), count()).prop_map(|(end, count)| Pick {
+        end,
+        count,
+        span: Span::default(),
+    });
     let order = (field(), any::<bool>()).prop_map(|(by, descending)| Order { by, descending });
     let figures =
         (vec(item(), 1..4), vec(field(), 0..4), of(condition()), of(width()), of(pick), of(count()), of(duration()));
     prop_oneof![
         3 => figures.prop_map(|(items, by, filter, every, pick, min, vs)| {
-            PanelQuery::Measures(Measures { items, by, filter, every, pick, min, vs })
+            PanelQuery::Measures(Measures { items, by, filter, every, pick, min, vs, vs_span: Span::default() })
         }),
         1 => (select(&Listed::ALL[..]), of(condition()), of(order), of(count()))
-            .prop_map(|(of, filter, order, limit)| PanelQuery::List(List { of, filter, order, limit })),
+            .prop_map(|(of, filter, order, limit)| PanelQuery::List(List { of, span: Span::default(), filter, order, limit })),
         1 => (field(), of(condition()), of(count()))
             .prop_map(|(of, filter, limit)| PanelQuery::Values(Values { of, filter, limit })),
     ]

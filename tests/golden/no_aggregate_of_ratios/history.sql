@@ -1,1 +1,1 @@
--- error: `error_rate` cannot be asked as `avg`; it takes no aggregate at 1
+-- error: `error_rate` cannot be asked as `avg` at 1; it takes no aggregate

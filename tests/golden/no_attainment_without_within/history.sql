@@ -1,1 +1,1 @@
--- error: `attainment` needs a time, as in `attainment within 30s` at 1
+-- error: `attainment` needs a time at 1; for example `attainment within 30s`

@@ -1,1 +1,1 @@
--- error: `concurrency` is not answered yet; the nearest that is answered is `queries` at 1
+-- error: `concurrency` is not answered yet at 1; the nearest that is answered is `queries`

@@ -1,1 +1,1 @@
--- error: `cost` is not answered yet; the nearest that is answered is `exec_time` at 1
+-- error: `cost` is not answered yet at 1; the nearest that is answered is `exec_time`

@@ -1,1 +1,1 @@
--- error: `dag` is asked twice; one of the two can go at 17
+-- error: `dag` is asked twice at 17; one of the two can go

@@ -1,1 +1,1 @@
--- error: `freshness` is not answered yet; the nearest that is answered is `rows_written` at 1
+-- error: `freshness` is not answered yet at 1; the nearest that is answered is `rows_written`

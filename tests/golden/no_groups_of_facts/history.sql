@@ -1,1 +1,1 @@
--- error: `query_id` differs for every query, so nothing can be grouped by it; it works after `where` and in `list queries`; the nearest dimension is `fingerprint` at 12
+-- error: nothing can be grouped by `query_id` at 12, for it differs for every query; the nearest dimension is `fingerprint`; `query_id` works after `where` and in `list queries`

@@ -1,1 +1,1 @@
--- error: `list queues` is not answered yet; the nearest that is answered is `list queries` at 1
+-- error: `list queues` is not answered yet at 6; the nearest that is answered is `list queries`

@@ -1,1 +1,1 @@
--- error: `dag` is text, so it cannot be compared with `5`; expected text in single quotes at 21
+-- error: `dag` is text, so it cannot be compared with `5` at 21; expected text in single quotes

@@ -1,1 +1,1 @@
--- error: `table` is not answered yet; the nearest that is answered is `text like '%table%'` at 23
+-- error: `table` is not answered yet at 23; the nearest that is answered is `text like '%table%'`

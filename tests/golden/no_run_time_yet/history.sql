@@ -1,1 +1,1 @@
--- error: `run_time` is not answered yet; the nearest that is answered is `latency` at 1
+-- error: `run_time` is not answered yet at 1; the nearest that is answered is `latency`

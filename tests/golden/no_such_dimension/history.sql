@@ -1,1 +1,1 @@
--- error: `dagg` is no dimension; the nearest is `dag` at 12
+-- error: dimension `dagg` not found at 12; the nearest is `dag`

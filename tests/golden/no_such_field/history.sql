@@ -1,1 +1,1 @@
--- error: `roww_read` is no dimension, column or fact; the nearest is `rows_read` at 15
+-- error: dimension, column or fact `roww_read` not found at 15; the nearest is `rows_read`

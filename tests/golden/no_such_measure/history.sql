@@ -1,1 +1,1 @@
--- error: measure `latncy` not found; the nearest is `latency` at 1
+-- error: measure `latncy` not found at 1; the nearest is `latency`

@@ -1,1 +1,1 @@
--- error: `status` is a word of a closed list, so it cannot be compared with `'failure'`; expected one of success, failed, aborted, lost, running, queued at 24
+-- error: `status` is a word of a closed list, so it cannot be compared with `'failure'` at 24; expected one of success, failed, aborted, lost, running, queued

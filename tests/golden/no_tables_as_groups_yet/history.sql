@@ -1,1 +1,1 @@
--- error: `reads` is not answered yet; the nearest that is answered is `task` at 12
+-- error: `reads` is not answered yet at 12; the nearest that is answered is `task`

@@ -1,1 +1,1 @@
--- error: `table` is not answered yet; the nearest that is answered is `text like '%table%'` at 15
+-- error: `table` is not answered yet at 15; the nearest that is answered is `text like '%table%'`

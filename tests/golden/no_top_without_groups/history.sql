@@ -1,1 +1,1 @@
--- error: `top 3` picks groups, and there is one only; expected `by` and a dimension, as in `queries by app top 3` at 1
+-- error: found `top 3` without groups, expected `by` and a dimension before it at 9; for example `queries by app top 3`

@@ -1,1 +1,1 @@
--- error: `text` differs for every query, so nothing can be grouped by it; it works after `where` and in `list queries`; the nearest dimension is `fingerprint` at 11
+-- error: nothing can be grouped by `text` at 11, for it differs for every query; the nearest dimension is `fingerprint`; `text` works after `where` and in `list queries`

@@ -1,1 +1,1 @@
--- error: `writes` is not answered yet; the nearest that is answered is `task` at 11
+-- error: `writes` is not answered yet at 11; the nearest that is answered is `task`

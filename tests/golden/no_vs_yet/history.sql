@@ -1,1 +1,1 @@
--- error: `vs 7d` is not answered yet; the nearest that is answered is the same query with `--from` and `--to` earlier at 1
+-- error: `vs 7d` is not answered yet at 9; the nearest that is answered is the same query with `--from` and `--to` earlier

@@ -1,1 +1,1 @@
--- error: `wait_caused` is not answered yet; the nearest that is answered is `queue_time` at 1
+-- error: `wait_caused` is not answered yet at 1; the nearest that is answered is `queue_time`

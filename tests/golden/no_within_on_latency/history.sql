@@ -1,1 +1,1 @@
--- error: `latency` takes no `within 30s`; only `attainment` does at 1
+-- error: `latency` takes no `within 30s` at 1; only `attainment` does
