@@ -64,7 +64,7 @@ pub fn table(asked: &Asked) -> Result<(), Error> {
             let text = match item(answer, nth, row) {
                 Item::Null => "–".to_owned(),
                 // A statement is a line here; `--format json` has the whole of it.
-                Item::Text(text) => line(text),
+                Item::Text(text) => line(text, usize::MAX),
                 Item::Number(number) => units::figure(number, column.unit),
                 Item::Integer(number) => units::figure(number as f64, column.unit),
                 Item::Boolean(truth) => truth.to_string(),
@@ -109,24 +109,32 @@ fn alignment(kind: Kind) -> CellAlignment {
     }
 }
 
-// Control characters of someone's SQL must not reach a terminal.
-fn line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len().min(WIDTH));
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
-        if !line.is_empty() {
-            line.push(' ');
+/// The text as one line of at most about so many characters: a run of blanks with a line break or another control
+/// character in it is one blank, because control characters of someone's SQL must not reach a terminal.
+pub fn line(text: &str, most: usize) -> String {
+    let breaks = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut line = String::with_capacity(text.len().min(most));
+    let mut blanks = String::new();
+    for c in text.chars() {
+        if c.is_whitespace() || breaks(c) {
+            blanks.push(c);
+            continue;
         }
-        line.push_str(word);
-        if line.chars().count() > WIDTH {
-            line = line.chars().take(WIDTH - 1).collect();
-            line.push('…');
+        match blanks.contains(breaks) {
+            true if line.is_empty() => {}
+            true => line.push(' '),
+            false => line.push_str(&blanks),
+        }
+        blanks.clear();
+        line.push(c);
+        if line.len() / 4 >= most {
             break;
         }
     }
     line
 }
-
-const WIDTH: usize = 80;
 
 /// `{"columns": …, "rows": …, "notices": …, "sql": …, "elapsed_ms": …}`; times RFC 3339 in UTC.
 pub fn json(asked: &Asked) -> Result<(), Error> {

@@ -169,7 +169,9 @@ fn a_wrong_question_is_one_sentence() {
     {
         let output = lakeapm(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
-        assert!(text(&output.stderr).starts_with("error: "), "{arguments:?}: {}", text(&output.stderr));
+        let err = text(&output.stderr);
+        assert!(err.starts_with("lakeapm: ") && err.contains("expected"), "{arguments:?}: {err}");
+        assert_eq!(err.lines().count(), 1, "{arguments:?}: {err}");
     }
 }
 
