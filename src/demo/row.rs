@@ -218,6 +218,7 @@ impl<'a> Rows<'a> {
             Work::Dag(_) => Sender { schema: Some("public"), ..sender("airflow", Some("airflow")) },
             Work::Dbt(_) => Sender { label: Some("dbt"), ..sender("dbt", Some("dbt")) },
             Work::Care => sender("admin", Some("psql")),
+            Work::Console if service(unit) => sender(SERVICE, Some(SERVICE)),
             Work::Console | Work::Stuck => {
                 let login = self.person(unit).map_or("guest", |person| person.login.as_str());
                 let mut client = String::new();
@@ -305,8 +306,16 @@ impl<'a> Rows<'a> {
                         self.at.clear();
                         put!(&mut self.at, self.calendar.back(0), "T", Clock(course.started), "Z");
                         let task = dag.tasks.get(line.of).copied().unwrap_or_default();
-                        let pool = pool(dag);
-                        signature::airflow(text, &mut self.json, dag.name, task, dag.owner, pool, &self.at);
+                        if line.act == Act::Check && nth > 0 {
+                            let minute = unit.at / 60_000_000 * 60_000_000;
+                            self.at.clear();
+                            put!(&mut self.at, self.calendar.back(0), "T", Clock(minute));
+                            let attempt = 1 + u64::from(course.retried);
+                            signature::operator(text, dag.name, task, dag.owner, &self.at, attempt);
+                        } else {
+                            let pool = pool(dag);
+                            signature::airflow(text, &mut self.json, dag.name, task, dag.owner, pool, &self.at);
+                        }
                     }
                     sql::task(text, company, line, &self.calendar, minute, unit.token);
                 }
@@ -364,6 +373,10 @@ impl<'a> Rows<'a> {
             let report = (nth.saturating_sub(company.reports.0) / 3) as u64;
             let scheduled = unit.token.is_multiple_of(4);
             signature::mode(text, &person.name, &person.mail, report, unit.token, number, scheduled);
+        }
+        if service(unit) {
+            let span = mix(unit.token.wrapping_add(u64::from(step)));
+            signature::service(text, SERVICE, number, unit.token, span);
         }
     }
 
@@ -550,6 +563,14 @@ fn chart_of(unit: &Unit) -> usize {
 /// Redash asks it by itself: the even half, see the plan.
 fn scheduled(unit: &Unit) -> bool {
     unit.token.is_multiple_of(2) && matches!(unit.work, Work::Ask(..))
+}
+
+/// A service whose traced reports share what people ask by hand.
+const SERVICE: &str = "stockroom";
+
+/// Sent by [`SERVICE`] rather than by a person: one session in three.
+fn service(unit: &Unit) -> bool {
+    matches!(unit.work, Work::Console) && mix(unit.token ^ 0x5e).is_multiple_of(3)
 }
 
 /// The Airflow pool of a DAG.

@@ -70,7 +70,24 @@ pub(super) fn dbt_tags(text: &mut String, node: &Node, parents: &mut dyn Iterato
     for (nth, parent) in parents.enumerate() {
         put!(text, if nth > 0 { ", \"" } else { "\"" }, parent, "\"");
     }
-    put!(text, "], \"materialized\": \"", node.materialized, "\"} */\n");
+    put!(text, "], \"materialized\": \"", node.materialized, "\", \"team\": \"finance\"} */\n");
+}
+
+/// Airflow without the plugin: the list a team's own operator writes.
+pub(super) fn operator(text: &mut String, dag: &str, task: &str, team: &str, run: &str, attempt: u64) {
+    put!(text, "/* airflow dag=", dag, " task=", task, " run=scheduled__", run, " try_number=", attempt);
+    put!(text, " team=", team, " */ ");
+}
+
+/// sqlcommenter in a service, at the end of the text.
+pub(super) fn service(text: &mut String, name: &str, route: u64, trace: u64, span: u64) {
+    put!(
+        text,
+        "\n/*application='",
+        name,
+        "',controller='reports',db_driver='psycopg2',framework='flask',route='%2Freports%2F"
+    );
+    put!(text, route, "',traceparent='00-", Hex(trace), Hex(mix(trace)), "-", Hex(span), "-01'*/");
 }
 
 /// Looker: a blank stands before the line's end.
@@ -221,6 +238,15 @@ mod tests {
              \"optional_account_id\":\"71d4667f-0a9c-4be1-9d2c-85f03b6e17a4\",\"filter_values\":{\"id\":[\"web\"]}} */ \
              Metabase:: userID: 7 queryType: MBQL queryHash: 0000000000000009aeaf52febe706064\
              9e5651b0ef95363650f5647d2380309d\n",
+        ),
+        (
+            |text| operator(text, "orders_ingest", "check_orders", "platform", "2026-11-19T00:12:00", 2),
+            "/* airflow dag=orders_ingest task=check_orders run=scheduled__2026-11-19T00:12:00 try_number=2 team=platform */ ",
+        ),
+        (
+            |text| service(text, "stockroom", 5, 1, 2),
+            "\n/*application='stockroom',controller='reports',db_driver='psycopg2',framework='flask',\
+             route='%2Freports%2F5',traceparent='00-0000000000000001910a2dec89025cc1-0000000000000002-01'*/",
         ),
     ];
 }

@@ -249,7 +249,11 @@ type Check<'a> = (&'a str, usize, &'a dyn Fn(&Query) -> bool);
 fn kinds_of_statements_and_ends_are_there() {
     let all = all(&demo(60_000, 7, 7, MIDNIGHT));
     let many = |what: &dyn Fn(&Query) -> bool| all.queries.iter().filter(|query| what(query)).count();
-    let checks: [Check; 13] = [
+    let checks: [Check; 17] = [
+        ("signed with a team", 500, &|query| query.text.contains("\"team\": \"finance\"")),
+        ("attempts", 300, &|query| query.text.contains(" try_number=1 team=")),
+        ("further attempts", 1, &|query| query.text.contains(" try_number=2 team=")),
+        ("traced", 300, &|query| query.text.contains(",traceparent='00-")),
         ("cached", 5000, &|query| query.cache_hit == Some(true) && query.exec_us < Some(5000)),
         ("failed", 300, &|query| query.status == Status::Failed),
         ("aborted", 150, &|query| query.status == Status::Aborted),
