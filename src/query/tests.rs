@@ -186,8 +186,8 @@ const BAD: &[(&str, usize, usize, &str)] = &[
     ("p95", 3, 3, "found the end after `p95`, expected a measure such as `latency` at 4"),
     ("p100 latency", 0, 4, "found `p100`, expected a percentile above 0 and below 100 at 1; the nearest is `max`"),
     ("p0 latency", 0, 2, "found `p0`, expected a percentile above 0 and below 100 at 1; the nearest is `min`"),
-    ("p150 latency", 0, 4, "found `p150`, expected a percentile between 0 and 100 at 1; the nearest is `max`"),
-    ("p0.0 latency", 0, 4, "found `p0.0`, expected a percentile between 0 and 100 at 1; the nearest is `min`"),
+    ("p150 latency", 0, 4, "found `p150`, expected a percentile above 0 and below 100 at 1; the nearest is `max`"),
+    ("p0.0 latency", 0, 4, "found `p0.0`, expected a percentile above 0 and below 100 at 1; the nearest is `min`"),
     (
         "p99.99 latency",
         0,
