@@ -139,7 +139,7 @@ fn grouped(
     let picked = figures.pick.map_or(u64::MAX, |pick| pick.count);
     let folds = figures.figures.iter().any(|figure| figure.additive);
     let mut series: Vec<Series> = Vec::new();
-    let mut known: HashMap<Series, usize> = HashMap::new();
+    let mut places: HashMap<Series, usize> = HashMap::new();
     let mut rows: Vec<Row> = Vec::new();
     let mut groups = 0;
     for batch in batches {
@@ -202,14 +202,14 @@ fn grouped(
             });
             let found = Series { group: group.collect(), rest };
             let next = series.len();
-            let nth = *known.entry(found).or_insert_with_key(|found| {
+            let nth = *places.entry(found).or_insert_with_key(|found| {
                 series.push(found.clone());
                 next
             });
             rows.push(Row { bucket, series: nth, values });
         }
     }
-    drop(known);
+    drop(places);
     let hidden = groups.saturating_sub(i64::try_from(picked).unwrap_or(i64::MAX));
     match hidden {
         _ if folds => {}
@@ -246,10 +246,15 @@ fn grouped(
                 ));
             }
             if let ([], [row]) = (figures.groups.as_slice(), rows.as_mut_slice()) {
-                for (value, nothing) in
-                    row.values.iter_mut().zip(empty(plan, figures, covered, (plan.window.from, plan.window.to)))
-                {
-                    *value = value.or(nothing);
+                let range = (plan.window.from, plan.window.to);
+                match known(covered, range) {
+                    // Counting what was never collected gives 0, which nobody knows.
+                    false => row.values.fill(None),
+                    true => {
+                        for (value, nothing) in row.values.iter_mut().zip(empty(plan, figures, covered, range)) {
+                            *value = value.or(nothing);
+                        }
+                    }
                 }
             }
         }
@@ -319,11 +324,16 @@ fn by_group(a: Option<&Series>, b: Option<&Series>) -> std::cmp::Ordering {
 // A bucket without a query is 0 for what adds up and nothing for the rest; one that has not begun, or of which nothing
 // was collected, is nothing at all.
 fn empty(plan: &Plan, figures: &Figures, covered: Option<&[Interval]>, bucket: Interval) -> Vec<Option<Value>> {
-    let known = covered.is_none_or(|covered| covered.iter().any(|(from, to)| *from < bucket.1 && bucket.0 < *to));
     let zero = |additive: bool| {
-        (additive && known && bucket.0 < plan.now && figures.min.is_none()).then_some(Value::Integer(0))
+        (additive && known(covered, bucket) && bucket.0 < plan.now && figures.min.is_none())
+            .then_some(Value::Integer(0))
     };
     figures.figures.iter().map(|figure| zero(figure.additive)).collect()
+}
+
+// Whether anything of that part of time was collected.
+fn known(covered: Option<&[Interval]>, (first, last): Interval) -> bool {
+    covered.is_none_or(|covered| covered.iter().any(|(from, to)| *from < last && first < *to))
 }
 
 // What of the window is not known to be whole, as far as it has happened.

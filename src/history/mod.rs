@@ -44,7 +44,7 @@ pub enum Error {
         cause: io::Error,
     },
     /// The folder is there and is something else.
-    #[error("{} is no history: it has no `lakeapm.json`; expected a folder made by `lakeapm demo` or `lakeapm collect`", .0.display())]
+    #[error("{} is no history: it has no `lakeapm.json`; expected a folder made by `lakeapm demo`", .0.display())]
     Foreign(PathBuf),
     /// The folder is not there.
     #[error("no history at {}; `lakeapm demo --dir {}` makes one with a demo workload", .0.display(), .0.display())]
@@ -58,6 +58,14 @@ pub enum Error {
         found: u32,
         /// Ours.
         known: u32,
+    },
+    /// The file that says what the folder is does not.
+    #[error("{} cannot be read: {cause}; restore it from a backup, or write one for a history that is no demo: {{\"version\":1}}", path.display())]
+    Meta {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
     },
     /// A file of ours that does not say what it should.
     #[error("{} cannot be read: {cause}; restore it from a backup, or remove its folder to do without that day", path.display())]
@@ -195,7 +203,7 @@ impl History {
             Err(cause) => return Err(Error::Io { path, cause }),
         };
         let meta: Meta =
-            serde_json::from_slice(&bytes).map_err(|cause| Error::Manifest { path, cause: cause.to_string() })?;
+            serde_json::from_slice(&bytes).map_err(|cause| Error::Meta { path, cause: cause.to_string() })?;
         if meta.version > VERSION {
             return Err(Error::Newer { path: root.to_owned(), found: meta.version, known: VERSION });
         }

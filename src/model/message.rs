@@ -39,19 +39,17 @@ pub fn error_group(message: &str) -> String {
             }
             rest = after;
         } else {
-            // `1.5`, `-3`, `12:30` and uuids leave only their punctuation between `?`; it goes with them.
-            let next_unknown = rest
-                .get(first.len_utf8()..)
-                .map(|after| {
-                    after
-                        .find(|c: char| !(c.is_alphanumeric() || c == '_'))
-                        .map_or(after, |end| after.get(..end).unwrap_or_default())
-                })
-                .is_some_and(is_id);
-            if !(matches!(first, '.' | '-' | ':' | ',') && group.ends_with('?') && next_unknown) {
+            // `1.5`, `-3`, `12:30` and uuids leave only their punctuation between `?`; it goes with what follows it.
+            let after = rest.get(first.len_utf8()..).unwrap_or_default();
+            let end = after.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(after.len());
+            let (word, beyond) = after.split_at(end);
+            let of_uuid = first == '-' && word.len() >= 4 && word.chars().all(|c| c.is_ascii_hexdigit());
+            if matches!(first, '.' | '-' | ':' | ',') && group.ends_with('?') && (is_id(word) || of_uuid) {
+                rest = beyond;
+            } else {
                 group.push(first);
+                rest = after;
             }
-            rest = rest.get(first.len_utf8()..).unwrap_or_default();
         }
     }
     group
