@@ -128,7 +128,7 @@ struct SqlArgs {
 
 #[derive(Debug, Args)]
 struct AnnotationsArgs {
-    /// The lines; without it, standard input
+    /// The lines; without it or with `-`, standard input
     file: Option<PathBuf>,
     /// Settings with rules of your own, TOML
     #[arg(long, value_name = "FILE")]
@@ -180,7 +180,7 @@ enum Error {
     Rules(#[from] annotation::Error),
     #[error("cannot read {name}: {cause}")]
     Input { name: String, cause: io::Error },
-    #[error("line {line} of {name} is no JSON object with a text `sql`: {cause}")]
+    #[error("line {line} of {name}: {cause}")]
     Line { name: String, line: usize, cause: String },
     #[error("cannot write the answer: {0}")]
     Output(#[from] io::Error),

@@ -1,13 +1,18 @@
 //! Answer → table, JSON or CSV.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::{
+    borrow::Cow,
+    env,
+    io::{self, IsTerminal as _, Write as _},
+    iter,
+};
 
 use arrow::{
     array::{Array, AsArray},
     datatypes::{Float64Type, Int64Type, TimestampMicrosecondType},
 };
 use chrono::{DateTime, SecondsFormat, Utc};
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use console::{Term, measure_text_width};
 use serde_json::{Map, Number, Value, json};
 
 use super::{Error, units};
@@ -55,58 +60,133 @@ pub fn item<'a>(answer: &'a Answer, column: usize, row: usize) -> Item<'a> {
 /// Aligned columns, then how many rows, and what is to be known.
 pub fn table(asked: &Asked) -> Result<(), Error> {
     let answer = &asked.answer;
-    let mut out = io::stdout().lock();
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(answer.columns.iter().map(|column| Cell::new(&column.name).set_alignment(alignment(column.kind))));
-    for row in 0..answer.rows.num_rows() {
-        table.add_row(answer.columns.iter().enumerate().map(|(nth, column)| {
-            let text = match item(answer, nth, row) {
-                Item::Null => "–".to_owned(),
-                // A statement is a line here; `--format json` has the whole of it.
-                Item::Text(text) => line(text, usize::MAX),
-                Item::Number(number) => units::figure(number, column.unit),
-                Item::Integer(number) => units::figure(number as f64, column.unit),
-                Item::Boolean(truth) => truth.to_string(),
-                Item::Time(at) => units::instant(at),
-            };
-            Cell::new(text).set_alignment(alignment(column.kind))
-        }));
-    }
     let rows = answer.rows.num_rows();
+    let mut out = io::BufWriter::new(io::stdout().lock());
     if rows == 0 {
         writeln!(out, "nothing found: no query of this range meets the question")?;
     } else {
-        let (bold, plain) = if io::stdout().is_terminal() { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
-        for (nth, text) in table.lines().enumerate() {
-            let text = text.trim_end().strip_prefix(' ').unwrap_or_default().to_owned();
+        let screen = if io::stdout().is_terminal() { width() } else { None };
+        let most = screen.unwrap_or(usize::MAX);
+        let columns: Vec<Cells> = answer
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(nth, column)| {
+                let values = (0..rows).map(|row| match item(answer, nth, row) {
+                    Item::Null => "–".to_owned(),
+                    Item::Text(text) => line(text, most),
+                    Item::Number(number) => units::figure(number, column.unit),
+                    Item::Integer(number) => units::figure(number as f64, column.unit),
+                    Item::Boolean(truth) => truth.to_string(),
+                    Item::Time(at) => units::instant(at),
+                });
+                Cells {
+                    cells: iter::once(line(&column.name, most)).chain(values).collect(),
+                    right: matches!(column.kind, Kind::Number | Kind::Integer),
+                    cut: column.kind == Kind::Text,
+                }
+            })
+            .collect();
+        let (bold, plain) = if colours() { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
+        for (nth, text) in aligned(&columns, screen).into_iter().enumerate() {
             match nth {
                 0 => writeln!(out, "{bold}{text}{plain}")?,
                 _ => writeln!(out, "{text}")?,
             }
         }
     }
+    out.flush()?;
     drop(out);
-    let mut err = io::stderr().lock();
-    for notice in &answer.notices {
-        writeln!(err, "note: {notice}")?;
-    }
+    notes(&answer.notices)?;
     if io::stderr().is_terminal() {
         let plural = if rows == 1 { "" } else { "s" };
-        writeln!(
-            err,
-            "{rows} row{plural} in {}",
-            units::figure(asked.elapsed.as_secs_f64(), crate::model::Unit::Seconds)
-        )?;
+        let elapsed = units::figure(asked.elapsed.as_secs_f64(), crate::model::Unit::Seconds);
+        writeln!(io::stderr(), "{rows} row{plural} in {elapsed}")?;
     }
     Ok(())
 }
 
-fn alignment(kind: Kind) -> CellAlignment {
-    match kind {
-        Kind::Number | Kind::Integer => CellAlignment::Right,
-        _ => CellAlignment::Left,
+/// What is to be known of an answer, on standard error.
+pub fn notes(notices: &[String]) -> Result<(), Error> {
+    let mut err = io::stderr().lock();
+    for notice in notices {
+        writeln!(err, "note: {}", line(notice, usize::MAX))?;
     }
+    Ok(())
+}
+
+struct Cells {
+    /// The header, then the values.
+    cells: Vec<String>,
+    right: bool,
+    /// Whether the values may be cut; a figure never is, because a part of it is another figure.
+    cut: bool,
+}
+
+/// The narrowest that a column of text is cut to.
+const NARROW: usize = 6;
+
+fn aligned(columns: &[Cells], screen: Option<usize>) -> Vec<String> {
+    let widest = |column: &Cells| column.cells.iter().map(|cell| measure_text_width(cell)).max().unwrap_or(0);
+    let mut widths: Vec<usize> = columns.iter().map(widest).collect();
+    let gaps = 2 * columns.len().saturating_sub(1);
+    if let Some(screen) = screen {
+        // What is too much is taken from the widest first.
+        let cap = |cap: usize| {
+            let cells = columns.iter().zip(&widths);
+            cells.map(|(column, width)| if column.cut { (*width).min(cap) } else { *width }).collect::<Vec<_>>()
+        };
+        let fits = |most: usize| cap(most).iter().sum::<usize>() + gaps <= screen;
+        let most = (NARROW..=screen.max(NARROW)).rev().find(|most| fits(*most)).unwrap_or(NARROW);
+        widths = cap(most);
+    }
+    let lines = columns.iter().map(|column| column.cells.len()).max().unwrap_or(0);
+    (0..lines)
+        .map(|row| {
+            let mut text = String::new();
+            for (nth, (column, width)) in columns.iter().zip(&widths).enumerate() {
+                let cell = cut(column.cells.get(row).map_or("", String::as_str), *width);
+                let blanks = " ".repeat(width.saturating_sub(measure_text_width(&cell)));
+                let (before, after) = if column.right { (blanks.as_str(), "") } else { ("", blanks.as_str()) };
+                text.extend([if nth == 0 { "" } else { "  " }, before, &cell, after]);
+            }
+            text.truncate(text.trim_end().len());
+            text
+        })
+        .collect()
+}
+
+/// The text in at most so many cells of a terminal, with `…` where some of it is missing.
+pub fn cut(text: &str, width: usize) -> Cow<'_, str> {
+    if measure_text_width(text) <= width {
+        return Cow::Borrowed(text);
+    }
+    let mut room = width.saturating_sub(1);
+    let mut kept = String::new();
+    for c in text.chars() {
+        let cells = measure_text_width(c.encode_utf8(&mut [0; 4]));
+        if cells > room {
+            break;
+        }
+        room -= cells;
+        kept.push(c);
+    }
+    if width > 0 {
+        kept.push('…');
+    }
+    Cow::Owned(kept)
+}
+
+/// How many cells wide the terminal is, if anything says so.
+pub fn width() -> Option<usize> {
+    let said = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0);
+    said.or_else(|| Term::stdout().size_checked().map(|(_, columns)| columns.into()))
+}
+
+/// Whether standard output is a terminal whose owner wants colours.
+pub fn colours() -> bool {
+    let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stdout().is_terminal() && !unwanted && env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// The text as one line of at most about so many characters: a run of blanks with a line break or another control
@@ -189,16 +269,49 @@ pub fn csv(asked: &Asked) -> Result<(), Error> {
         writeln!(out, "{}", values.join(","))?;
     }
     out.flush()?;
-    let mut err = io::stderr().lock();
-    for notice in &answer.notices {
-        writeln!(err, "note: {notice}")?;
-    }
-    Ok(())
+    notes(&answer.notices)
 }
 
 fn quoted(text: &str) -> String {
     match text.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_fit_the_screen() {
+        let cells = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect();
+        let columns = [
+            Cells { cells: cells(&["user", "ana", "日本語の名前です"]), right: false, cut: true },
+            Cells { cells: cells(&["text", "select a, b, c from t", "–"]), right: false, cut: true },
+            Cells { cells: cells(&["queries", "12.3 K", "7"]), right: true, cut: false },
+        ];
+        assert_eq!(
+            aligned(&columns, None),
+            [
+                "user              text                   queries",
+                "ana               select a, b, c from t   12.3 K",
+                "日本語の名前です  –                            7",
+            ]
+        );
+        for screen in 23..60 {
+            let lines = aligned(&columns, Some(screen));
+            assert!(lines.iter().all(|line| measure_text_width(line) <= screen), "{screen}: {lines:?}");
+        }
+        assert_eq!(
+            aligned(&columns, Some(31))[1..],
+            ["ana         select a,…   12.3 K", "日本語の…   –                 7"]
+        );
+    }
+
+    #[test]
+    fn a_line_has_no_control_characters() {
+        assert_eq!(line("\n select 1,\n\t 2  -- \u{1b}[31mred\u{7}\n", usize::MAX), "select 1, 2  -- [31mred");
+        assert_eq!(line("a\u{202e}b", usize::MAX), "a b");
     }
 }

@@ -208,7 +208,11 @@ fn annotations_are_lines_in_and_lines_out() {
         lines[0]
     );
     assert_eq!(lines[1], serde_json::json!({"annotations": {}, "truncated": false}));
-    for (input, line) in [("{\"sql\":\"select 1\"}\nnonsense\n", "line 2"), ("{\"sequel\":1}\n", "line 1")] {
+    for (input, line) in [
+        ("{\"sql\":\"select 1\"}\nnonsense\n", "line 2"),
+        ("{\"sequel\":1}\n", "line 1"),
+        ("\u{feff}{\"sql\":1}", "line 1 of standard input: found a number"),
+    ] {
         let wrong = run(input);
         assert_eq!(wrong.status.code(), Some(2), "{input}");
         assert!(text(&wrong.stderr).contains(line), "{}", text(&wrong.stderr));
