@@ -172,6 +172,19 @@ fn the_other_days_answer_while_one_is_broken() {
 }
 
 #[test]
+fn a_lost_manifest_is_named_and_its_files_are_kept() {
+    let (_folder, root) = fresh(20);
+    let file = data_files(&root.join(DAY)).remove(0);
+    fs::remove_file(root.join(DAY).join("manifest.json")).unwrap();
+    let answer = asked(&root, "queries");
+    assert!(answer.answer.notices.iter().any(|notice| notice.starts_with(DAY)), "{:?}", answer.answer.notices);
+    let harvest = Harvest { queries: queries(1), ..Harvest::default() };
+    let history = History::open(&root).unwrap();
+    assert!(history.append(&harvest, &[], &Reader::default()).is_err(), "a lost manifest is not begun anew");
+    assert!(file.exists(), "files without a manifest are somebody's data");
+}
+
+#[test]
 fn what_no_manifest_names_is_not_there() {
     let (_folder, root) = fresh(20);
     let folder = root.join(DAY);
@@ -181,6 +194,7 @@ fn what_no_manifest_names_is_not_there() {
     fs::write(folder.join("query-2-1.parquet.new"), b"half").unwrap();
     fs::write(folder.join("manifest.json.new"), b"{\"generation\"").unwrap();
     fs::create_dir(root.join("2026-11-20")).unwrap();
+    fs::write(root.join("2026-11-20/manifest.json"), b"{\"generation\":0,\"files\":[]}").unwrap();
     fs::write(root.join("2026-11-20/query-1-0.parquet"), b"half").unwrap();
     fs::create_dir(root.join("not a day")).unwrap();
     let answer = asked(&root, "queries");

@@ -15,7 +15,9 @@ use crate::golden::{Case, cases, now};
 static ELEPHANT: Dialect = Dialect {
     name: "elephant",
     relation: |relation, _| match relation {
-        Relation::Query => "(select stl.*, stl.duration as elapsed_us, stl.kind <> 'utility' as counted from stl) as query".to_owned(),
+        Relation::Query => {
+            "(select stl.*, stl.duration as elapsed_us, stl.kind <> 'utility' as counted from stl) as query".to_owned()
+        }
         other => other.name().to_owned(),
     },
     lacks: &[("compile_us", "elephant records no compile time")],
