@@ -247,7 +247,7 @@ fn folders_that_are_no_history_say_so() {
         (&["query", "queries", "--config", &path("wrong.toml")], 2, "at line 1"),
         (&["query", "queries", "--config", &path("none.toml")], 2, "name no history"),
         (&["demo", "--dir", &below, "--queries", "100", "--days", "1"], 1, "cannot use"),
-        (&["demo", "--dir", &path("foreign"), "--queries", "100", "--days", "1"], 1, "not empty"),
+        (&["demo", "--dir", &path("foreign"), "--queries", "100", "--days", "1"], 2, "holds `notes.txt`"),
         (&["demo", "--dir", &path("empty"), "--queries", "100", "--days", "1"], 2, "no demo"),
     ];
     for (arguments, code, part) in cases {
@@ -275,19 +275,31 @@ fn folders_that_are_no_history_say_so() {
 
 #[test]
 fn a_range_without_queries_is_answered() {
-    let range = ["--from", "2001-01-01T00:00:00Z", "--to", "2001-01-01T02:00:00Z"];
+    // Nobody looked in 2001, so nobody knows; in the last day nobody ran this DAG, and that is known.
+    let never = ["--from", "2001-01-01T00:00:00Z", "--to", "2001-01-01T02:00:00Z"];
     for (question, expected) in [
-        ("queries", "[[0]]"),
-        ("rows_read, latency", "[[0,null]]"),
+        ("queries", "[[null]]"),
+        ("rows_read, latency", "[[null,null]]"),
         ("queries by dag", "[]"),
         ("queries by dag top 3", "[]"),
         ("queries by dag every 1h", "[]"),
-        ("queries every 1h", "[[\"2001-01-01T00:00:00Z\",0],[\"2001-01-01T01:00:00Z\",0]]"),
+        ("queries every 1h", "[[\"2001-01-01T00:00:00Z\",null],[\"2001-01-01T01:00:00Z\",null]]"),
         ("latency every 1h", "[[\"2001-01-01T00:00:00Z\",null],[\"2001-01-01T01:00:00Z\",null]]"),
-        ("queries every 1h min 1", "[[\"2001-01-01T00:00:00Z\",null],[\"2001-01-01T01:00:00Z\",null]]"),
     ] {
-        assert_eq!(json(question, &range)["rows"].to_string(), expected, "{question}");
+        let answer = json(question, &never);
+        assert_eq!(answer["rows"].to_string(), expected, "{question}");
+        assert!(answer["notices"].to_string().contains("not collected"), "{question}: {}", answer["notices"]);
     }
+    for (question, expected) in [
+        ("queries where dag = 'nobody'", "[[0]]"),
+        ("rows_read, latency where dag = 'nobody'", "[[0,null]]"),
+        ("queries by dag where dag = 'nobody'", "[]"),
+    ] {
+        assert_eq!(json(question, &[])["rows"].to_string(), expected, "{question}");
+    }
+    let hours = json("queries where dag = 'nobody' every 1h", &["--from", "now-3h", "--to", "now-1h"]);
+    let rows = hours["rows"].as_array().unwrap();
+    assert!(!rows.is_empty() && rows.iter().all(|row| row[1] == 0), "a collected hour without queries is 0: {hours}");
 }
 
 #[test]
