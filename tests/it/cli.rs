@@ -335,11 +335,11 @@ fn a_demo_with_a_now_stays_at_it() {
     let count = |from: &str, to: &str| {
         let output = lakeapm(&["query", "queries", "--history", demo, "--from", from, "--to", to, "--format", "json"]);
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-        answer["rows"][0][0].as_i64().unwrap()
+        answer["rows"][0][0].as_i64()
     };
-    assert!(count("now-2d", "now") > 100, "its now is its own");
+    assert!(count("now-2d", "now") > Some(100), "its now is its own");
     assert_eq!(count("now-2d", "now"), count("2026-05-03T10:00:00Z", "2026-05-05T10:00:00Z"), "now is what was said");
-    assert_eq!(count("now", "now+2d"), 0, "what comes after now is unseen");
+    assert_eq!(count("now", "now+2d"), None, "what comes after now is unseen");
 }
 
 #[test]
