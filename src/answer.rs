@@ -63,15 +63,38 @@ pub fn data_type(kind: Kind) -> DataType {
     }
 }
 
-/// Gives an engine's rows the shape the plan promised.
-pub fn shape(plan: &Plan, statement: &Statement, answered: Rows) -> Result<Answer, Error> {
+/// What an engine answered to one statement of a plan.
+#[derive(Debug)]
+pub struct Answered {
+    /// The statement.
+    pub statement: Statement,
+    /// The rows.
+    pub rows: Rows,
+}
+
+/// Gives an engine's rows the shape the plan promised; `before` is what it answered to [`Plan::before`].
+pub fn shape(plan: &Plan, answered: Answered, before: Option<Answered>) -> Result<Answer, Error> {
     let mut notices = plan.notices.clone();
+    let Answered { statement, rows: answered } = answered;
     let batches = answered.batches.as_slice();
     let covered = answered.covered.as_deref();
     let rows = match &plan.question {
         Question::Figures(figures) => {
-            let (series, rows) = grouped(plan, figures, statement, batches, covered, &mut notices)?;
-            table(plan, &series, &rows)?
+            let mut groups = read(plan, figures, &statement, &answered, &mut notices)?;
+            let earlier = match (plan.before.as_deref(), before) {
+                (Some(Plan { question: Question::Figures(than), .. }), Some(before)) => {
+                    let plan = plan.before.as_deref().unwrap_or(plan);
+                    let mut said = Vec::new();
+                    let groups = read(plan, than, &before.statement, &before.rows, &mut said)?;
+                    said.extend(uncollected(plan, before.rows.covered.as_deref()));
+                    said.extend(before.rows.notices);
+                    notices.extend(said.into_iter().map(|notice| format!("before: {notice}")));
+                    Some(Earlier { plan, figures: than, groups, covered: before.rows.covered })
+                }
+                _ => None,
+            };
+            complete(plan, figures, &mut groups, covered, earlier.as_ref(), &mut notices)?;
+            table(plan, &groups.series, &groups.rows)?
         }
         Question::List(list) => listed(plan, batches, list.limit, list.limited, &mut notices)?,
         Question::Values(values) => ranked(plan, batches, values, &mut notices)?,
@@ -92,6 +115,21 @@ struct Row {
     bucket: usize,
     series: usize,
     values: Vec<Option<Value>>,
+    before: Vec<Option<Value>>,
+}
+
+// What a statement answered, before empty buckets are filled.
+struct Groups {
+    series: Vec<Series>,
+    rows: Vec<Row>,
+}
+
+// The same of the time that it is compared with.
+struct Earlier<'a> {
+    plan: &'a Plan,
+    figures: &'a Figures,
+    groups: Groups,
+    covered: Option<Vec<Interval>>,
 }
 
 // One group: its dimensions, and whether it stands for those that were not picked.
@@ -124,14 +162,15 @@ impl Value {
     }
 }
 
-fn grouped(
+fn read(
     plan: &Plan,
     figures: &Figures,
     statement: &Statement,
-    batches: &[RecordBatch],
-    covered: Option<&[Interval]>,
+    answered: &Rows,
     notices: &mut Vec<String>,
-) -> Result<(Vec<Series>, Vec<Row>), Error> {
+) -> Result<Groups, Error> {
+    let batches = answered.batches.as_slice();
+    let covered = answered.covered.as_deref();
     let labels: HashMap<NaiveDateTime, usize> =
         figures.buckets.iter().flat_map(|buckets| buckets.labels.iter().copied().zip(0..)).collect();
     let kinds: Vec<Kind> =
@@ -142,12 +181,14 @@ fn grouped(
     let mut places: HashMap<Series, usize> = HashMap::new();
     let mut rows: Vec<Row> = Vec::new();
     let mut groups = 0;
+    let mut at_least = 0;
     for batch in batches {
         let mut bucket = None;
         let mut place = None;
         let mut texts: Vec<StringArray> = Vec::new();
         let mut values: Vec<Vec<Option<Value>>> = Vec::new();
-        let mut counts: Vec<Int64Array> = Vec::new();
+        let mut counts: Vec<(usize, Int64Array)> = Vec::new();
+        let mut least: Vec<Int64Array> = Vec::new();
         for (output, column) in statement.outputs.iter().zip(batch.columns()) {
             let integers = || cast(column, &DataType::Int64).map(|column| column.as_primitive::<Int64Type>().clone());
             match output {
@@ -166,7 +207,8 @@ fn grouped(
                         numbers.map(|value| value.filter(|value| value.is_finite()).map(Value::Number)).collect(),
                     );
                 }
-                Output::Count(_) => counts.push(integers()?),
+                Output::Count(nth) => counts.push((*nth, integers()?)),
+                Output::Least(_) => least.push(integers()?),
                 Output::Place => place = Some(integers()?),
                 Output::Groups => groups = groups.max(arrow::compute::max(&integers()?).unwrap_or(0)),
                 Output::Item(_) => {}
@@ -185,12 +227,20 @@ fn grouped(
             };
             let mut values: Vec<Option<Value>> =
                 values.iter().map(|column| column.get(row).copied().flatten()).collect();
-            for ((value, count), min) in values.iter_mut().zip(&counts).zip(std::iter::repeat(figures.min.unwrap_or(0)))
-            {
-                if u64::try_from(count.value(row)).unwrap_or(0) < min {
+            for (nth, count) in &counts {
+                if let Some(value) = values.get_mut(*nth)
+                    && u64::try_from(count.value(row)).unwrap_or(0) < figures.min.unwrap_or(0)
+                {
                     *value = None;
                 }
             }
+            let width = width(plan, figures, bucket);
+            for (value, figure) in values.iter_mut().zip(&figures.figures) {
+                if figure.over_time {
+                    *value = value.filter(|_| width > 0.0).map(|value| Value::Number(value.number() / width));
+                }
+            }
+            at_least += usize::from(least.iter().any(|least| least.is_valid(row) && least.value(row) == 1));
             let place = place.as_ref().map_or(0, |places| u64::try_from(places.value(row)).unwrap_or(u64::MAX));
             let rest = place > picked;
             if rest && !folds {
@@ -206,10 +256,14 @@ fn grouped(
                 series.push(found.clone());
                 next
             });
-            rows.push(Row { bucket, series: nth, values });
+            rows.push(Row { bucket, series: nth, values, before: Vec::new() });
         }
     }
     drop(places);
+    if at_least > 0 {
+        let of = if figures.buckets.is_some() { "points" } else { "rows" };
+        notices.push(format!("{at_least} {of} are `at least`: nothing was seen of them in all that is known"));
+    }
     let hidden = groups.saturating_sub(i64::try_from(picked).unwrap_or(i64::MAX));
     match hidden {
         _ if folds => {}
@@ -217,13 +271,60 @@ fn grouped(
         1 => notices.push("1 more group not shown".to_owned()),
         _ => notices.push(format!("{hidden} more groups not shown")),
     }
+    if figures.buckets.is_none() {
+        if let (0, [row]) = (figures.dimensions, rows.as_mut_slice()) {
+            let range = (plan.window.from, plan.window.to);
+            match known(covered, range) {
+                // Counting what was never collected gives 0, which nobody knows.
+                false => row.values.fill(None),
+                true => {
+                    for (value, nothing) in row.values.iter_mut().zip(empty(plan, figures, covered, range)) {
+                        *value = value.or(nothing);
+                    }
+                }
+            }
+        }
+    }
+    Ok(Groups { series, rows })
+}
+
+// Seconds of a bucket that have passed.
+fn width(plan: &Plan, figures: &Figures, bucket: usize) -> f64 {
+    let (from, to) = span(plan, figures, bucket);
+    (to.min(plan.now) - from).num_microseconds().unwrap_or(i64::MAX) as f64 / 1e6
+}
+
+// The part of a bucket that is asked about.
+fn span(plan: &Plan, figures: &Figures, bucket: usize) -> Interval {
+    match &figures.buckets {
+        None => (plan.window.from, plan.window.to),
+        Some(buckets) => (
+            buckets.starts.get(bucket).copied().unwrap_or(buckets.end),
+            buckets.starts.get(bucket + 1).copied().unwrap_or(buckets.end),
+        ),
+    }
+}
+
+// Fills what no row is about, joins what it is compared with, and sorts.
+fn complete(
+    plan: &Plan,
+    figures: &Figures,
+    groups: &mut Groups,
+    covered: Option<&[Interval]>,
+    earlier: Option<&Earlier<'_>>,
+    notices: &mut Vec<String>,
+) -> Result<(), Error> {
+    let Groups { series, rows } = groups;
+    if let (Some(earlier), None) = (earlier, figures.pick) {
+        vanished(plan, figures, series, rows, covered, earlier);
+    }
     match &figures.buckets {
         Some(buckets) => {
             let limit = plan.rows.max(crate::settings::ROWS);
             if rows.len() as u64 > limit {
                 return Err(Error::Points { limit });
             }
-            if figures.groups.is_empty() && series.is_empty() {
+            if figures.dimensions == 0 && series.is_empty() {
                 series.push(Series { group: Vec::new(), rest: false });
             }
             let most = usize::try_from(plan.rows).unwrap_or(usize::MAX) / buckets.starts.len().max(1);
@@ -233,9 +334,9 @@ fn grouped(
             if series.len() > most {
                 let all = series.len();
                 notices.push(format!("only the {most} largest of {all} series are shown; `top` chooses them"));
-                keep_largest(&mut series, &mut rows, most);
+                keep_largest(series, rows, most);
             }
-            fill(plan, figures, buckets, covered, series.len(), &mut rows);
+            fill(plan, figures, buckets, covered, series.len(), rows);
         }
         None => {
             let limit = usize::try_from(plan.rows).unwrap_or(usize::MAX);
@@ -245,19 +346,10 @@ fn grouped(
                     "only the first {limit} rows are shown, and there are more; `top` shows the rest as one"
                 ));
             }
-            if let ([], [row]) = (figures.groups.as_slice(), rows.as_mut_slice()) {
-                let range = (plan.window.from, plan.window.to);
-                match known(covered, range) {
-                    // Counting what was never collected gives 0, which nobody knows.
-                    false => row.values.fill(None),
-                    true => {
-                        for (value, nothing) in row.values.iter_mut().zip(empty(plan, figures, covered, range)) {
-                            *value = value.or(nothing);
-                        }
-                    }
-                }
-            }
         }
+    }
+    if let Some(earlier) = earlier {
+        compare(figures, series, rows, earlier);
     }
     for value in series.iter_mut().flat_map(|series| &mut series.group) {
         value.get_or_insert_with(|| NONE.to_owned());
@@ -271,7 +363,85 @@ fn grouped(
             .then_with(|| by_value(first(a), first(b), direction))
             .then_with(|| by_group(of(a), of(b)))
     });
-    Ok((series, rows))
+    if let Some(order) = figures.order {
+        let nth = order.by.checked_sub(figures.dimensions);
+        match nth {
+            Some(nth) => {
+                let value = |row: &Row| row.values.get(nth).copied().flatten();
+                let end = if order.descending { End::Top } else { End::Bottom };
+                rows.sort_by(|a, b| by_value(value(a), value(b), end).then_with(|| by_group(of(a), of(b))));
+            }
+            None => {
+                let text = |row: &Row| of(row).and_then(|series| series.group.get(order.by).cloned().flatten());
+                rows.sort_by(|a, b| {
+                    let so = text(a).cmp(&text(b));
+                    if order.descending { so.reverse() } else { so }.then_with(|| by_group(of(a), of(b)))
+                });
+            }
+        }
+        let limit = usize::try_from(order.limit).unwrap_or(usize::MAX);
+        if rows.len() > limit {
+            rows.truncate(limit);
+            if !order.limited {
+                notices
+                    .push(format!("only the first {limit} rows are shown, and there are more; `limit` sets how many"));
+            }
+        }
+    }
+    Ok(())
+}
+
+// Groups that were there in the earlier time and are no more.
+fn vanished(
+    plan: &Plan,
+    figures: &Figures,
+    series: &mut Vec<Series>,
+    rows: &mut Vec<Row>,
+    covered: Option<&[Interval]>,
+    earlier: &Earlier<'_>,
+) {
+    let here: std::collections::HashSet<Series> = series.iter().cloned().collect();
+    for gone in earlier.groups.series.iter().filter(|gone| !here.contains(gone)) {
+        series.push(gone.clone());
+        if figures.buckets.is_none() {
+            let values = empty(plan, figures, covered, (plan.window.from, plan.window.to));
+            rows.push(Row { bucket: 0, series: series.len() - 1, values, before: Vec::new() });
+        }
+    }
+}
+
+// What every row's figures were in the earlier time: bucket by bucket, those that were not picked added up.
+fn compare(figures: &Figures, series: &[Series], rows: &mut [Row], earlier: &Earlier<'_>) {
+    let picked: HashMap<&Series, usize> = series.iter().zip(0..).collect();
+    let rest = series.iter().position(|series| series.rest);
+    let mut found: HashMap<(usize, usize), Vec<Option<Value>>> = HashMap::new();
+    for row in &earlier.groups.rows {
+        let Some(of) = earlier.groups.series.get(row.series) else { continue };
+        match (picked.get(of), rest) {
+            (Some(nth), _) => {
+                found.insert((row.bucket, *nth), row.values.clone());
+            }
+            (None, Some(rest)) => {
+                let sums = found.entry((row.bucket, rest)).or_insert_with(|| vec![None; row.values.len()]);
+                for ((sum, value), figure) in sums.iter_mut().zip(&row.values).zip(&figures.figures) {
+                    if let (true, Some(value)) = (figure.additive, value) {
+                        *sum = Some(match (*sum, *value) {
+                            (None, value) => value,
+                            (Some(Value::Integer(a)), Value::Integer(b)) => Value::Integer(a.saturating_add(b)),
+                            (Some(a), b) => Value::Number(a.number() + b.number()),
+                        });
+                    }
+                }
+            }
+            (None, None) => {}
+        }
+    }
+    for row in rows {
+        row.before = found.remove(&(row.bucket, row.series)).unwrap_or_else(|| {
+            let bucket = span(earlier.plan, earlier.figures, row.bucket);
+            empty(earlier.plan, earlier.figures, earlier.covered.as_deref(), bucket)
+        });
+    }
 }
 
 // Those with the largest total of the first figure, over all buckets.
@@ -380,7 +550,7 @@ fn fill(
         let (series, bucket) = (nth / width.max(1), nth % width.max(1));
         let from = buckets.starts.get(bucket).copied().unwrap_or(buckets.end);
         let to = buckets.starts.get(bucket + 1).copied().unwrap_or(buckets.end);
-        rows.push(Row { bucket, series, values: empty(plan, figures, covered, (from, to)) });
+        rows.push(Row { bucket, series, values: empty(plan, figures, covered, (from, to)), before: Vec::new() });
     }
 }
 
@@ -389,7 +559,7 @@ fn table(plan: &Plan, series: &[Series], rows: &[Row]) -> Result<RecordBatch, Ar
         Question::Figures(Figures { buckets: Some(buckets), .. }) => &buckets.starts,
         _ => &[],
     };
-    let (mut group, mut measure) = (0, 0);
+    let (mut group, mut measure) = (0, 0_usize);
     let columns = plan.columns.iter().map(|column| -> Result<ArrayRef, ArrowError> {
         match column.role {
             Role::Time => {
@@ -403,14 +573,27 @@ fn table(plan: &Plan, series: &[Series], rows: &[Row]) -> Result<RecordBatch, Ar
                 group += 1;
                 Ok(Arc::new(array))
             }
-            Role::Measure => {
-                let values = rows.iter().map(|row| row.values.get(measure).copied().flatten());
+            Role::Measure | Role::Before => {
+                // The columns of a comparison follow those of the figure itself.
+                let earlier = column.role == Role::Before;
+                let nth = if earlier { usize::saturating_sub(measure, 1) } else { measure };
+                let of = |row: &Row| if earlier { row.before.get(nth) } else { row.values.get(nth) }.copied().flatten();
+                let values = rows.iter().map(of);
                 let array: ArrayRef = match column.kind {
                     Kind::Integer => Arc::new(Int64Array::from_iter(values.map(|value| value.map(Value::integer)))),
                     _ => Arc::new(Float64Array::from_iter(values.map(|value| value.map(Value::number)))),
                 };
-                measure += 1;
+                measure += usize::from(!earlier);
                 Ok(array)
+            }
+            Role::Change => {
+                let nth = usize::saturating_sub(measure, 1);
+                let change = |row: &Row| {
+                    let now = row.values.get(nth).copied().flatten()?.number();
+                    let before = row.before.get(nth).copied().flatten()?.number();
+                    (before != 0.0).then(|| now / before - 1.0)
+                };
+                Ok(Arc::new(Float64Array::from_iter(rows.iter().map(change))))
             }
         }
     });

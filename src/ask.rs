@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::{
-    answer::{self, Answer},
+    answer::{self, Answer, Answered},
     model, query,
     settings::ROWS,
     sql::{self, Dialect, Statement},
@@ -26,11 +26,20 @@ pub struct Range {
     pub zone: Tz,
     /// At most this many rows.
     pub rows: u64,
+    /// A run without an id ends where nothing ran for so long.
+    pub gap: chrono::Duration,
 }
 
 impl Default for Range {
     fn default() -> Range {
-        Range { from: "now-24h".into(), to: "now".into(), every: None, zone: Tz::UTC, rows: ROWS }
+        Range {
+            from: "now-24h".into(),
+            to: "now".into(),
+            every: None,
+            zone: Tz::UTC,
+            rows: ROWS,
+            gap: model::SESSION_GAP,
+        }
     }
 }
 
@@ -112,6 +121,7 @@ pub fn compile(
         zone: range.zone,
         now,
         rows: range.rows,
+        gap: range.gap,
     };
     let plan = model::resolve(&query, &asked).map_err(|cause| {
         let position = cause.span().and_then(|span| text.get(..span.from)).map(|before| before.chars().count() + 1);
@@ -126,7 +136,16 @@ pub async fn ask(text: &str, range: &Range, warehouse: &dyn Warehouse) -> Result
     let started = Instant::now();
     let now = warehouse.now().unwrap_or_else(Utc::now);
     let (plan, statement) = compile(text, range, now, warehouse.dialect())?;
+    let mut sql = statement.text.clone();
     let rows = warehouse.run(&statement).await?;
-    let answer = answer::shape(&plan, &statement, rows)?;
-    Ok(Asked { answer, sql: statement.text, elapsed: started.elapsed() })
+    let before = match &plan.before {
+        None => None,
+        Some(before) => {
+            let statement = sql::render(before, warehouse.dialect())?;
+            sql.push_str(&format!("\n\n-- before\n{}", statement.text));
+            Some(Answered { rows: warehouse.run(&statement).await?, statement })
+        }
+    };
+    let answer = answer::shape(&plan, Answered { statement, rows }, before)?;
+    Ok(Asked { answer, sql, elapsed: started.elapsed() })
 }

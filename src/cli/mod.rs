@@ -264,7 +264,14 @@ async fn run(command: Command) -> Result<(), Error> {
 
 impl RangeArgs {
     fn range(&self, rows: u64) -> ask::Range {
-        ask::Range { from: self.from.clone(), to: self.to.clone(), every: self.every, zone: self.tz, rows }
+        ask::Range {
+            from: self.from.clone(),
+            to: self.to.clone(),
+            every: self.every,
+            zone: self.tz,
+            rows,
+            gap: crate::model::SESSION_GAP,
+        }
     }
 }
 

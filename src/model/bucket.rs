@@ -123,6 +123,62 @@ fn midnight(date: NaiveDate, zone: Tz) -> DateTime<Utc> {
     }
 }
 
+/// The range as much earlier as `vs` says: days and longer on the clocks of the zone, shorter ones as they are.
+///
+/// Buckets of both are compared one by one, so their width must divide the distance; the error says that it does not.
+pub fn earlier(
+    vs: query::Duration,
+    every: Option<query::Duration>,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    zone: Tz,
+) -> Result<(DateTime<Utc>, DateTime<Utc>), String> {
+    use query::Unit;
+    const DAY: i64 = 86_400_000;
+    let millis =
+        |duration: query::Duration| duration.seconds().map_or(i64::MAX, |seconds| (seconds * 1e3).round() as i64);
+    let count = i64::from(vs.count);
+    // Whole days, where the distance is a number of them.
+    let days = match vs.unit {
+        Unit::Day => Some(count),
+        Unit::Week => Some(count * 7),
+        _ => None,
+    };
+    let months = match vs.unit {
+        Unit::Month => Some(count),
+        Unit::Quarter => Some(count * 3),
+        _ => None,
+    };
+    let fits = every.is_none_or(|every| match (every.unit, days, months) {
+        (Unit::Day, days, months) => days.is_some() || months.is_some(),
+        (Unit::Week, days, _) => days.is_some_and(|days| days % 7 == 0),
+        (Unit::Month, _, months) => months.is_some(),
+        (Unit::Quarter, _, months) => months.is_some_and(|months| months % 3 == 0),
+        (_, None, None) => millis(vs) % millis(every).max(1) == 0,
+        _ => DAY % millis(every).max(1) == 0,
+    });
+    if let (false, Some(every)) = (fits, every) {
+        return Err(format!("`vs {vs}` is no multiple of `every {every}`, so their buckets do not meet"));
+    }
+    let shifted = |at: DateTime<Utc>| {
+        let local = zone.from_utc_datetime(&at.naive_utc()).naive_local();
+        let local = match (days, months) {
+            (Some(days), _) => local.checked_sub_days(Days::new(days.unsigned_abs())),
+            (_, Some(months)) => local.checked_sub_months(Months::new(u32::try_from(months).ok()?)),
+            _ => return at.checked_sub_signed(Duration::milliseconds(millis(vs))),
+        }?;
+        // Where the clocks were put forward the hour is missing: then it is the one after it.
+        let found = zone.from_local_datetime(&local).earliest();
+        found
+            .or_else(|| zone.from_local_datetime(&(local + Duration::hours(1))).earliest())
+            .map(|at| at.with_timezone(&Utc))
+    };
+    match (shifted(from), shifted(to)) {
+        (Some(from), Some(to)) if from < to => Ok((from, to)),
+        _ => Err(format!("`vs {vs}` is longer than time goes back")),
+    }
+}
+
 /// The zone's offsets from UTC in `[from, to)`: until when, and how many seconds.
 fn offsets(from: DateTime<Utc>, to: DateTime<Utc>, zone: Tz) -> Vec<(DateTime<Utc>, i32)> {
     let offset = |at: DateTime<Utc>| zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc();

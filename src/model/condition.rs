@@ -8,6 +8,7 @@ use super::{
     error::{Error, Mismatch},
     expr::{Expr, Negated},
     message::error_group,
+    plan::Access,
     synonym::meant,
 };
 use crate::query::{self, Comparison, Condition, Field, Flag, Literal, Test, Value};
@@ -48,6 +49,36 @@ pub fn mentions(condition: Option<&Condition>) -> Mentions {
     found
 }
 
+/// The fields a condition names, in order.
+pub fn fields(condition: Option<&Condition>) -> Vec<&Field> {
+    match condition {
+        None | Some(Condition::Flag { .. }) => Vec::new(),
+        Some(Condition::Not(one)) => fields(Some(one)),
+        Some(Condition::And(all) | Condition::Or(all)) => all.iter().flat_map(|one| fields(Some(one))).collect(),
+        Some(Condition::Test { field, .. }) => vec![field],
+    }
+}
+
+/// The parts of a condition that must all hold.
+pub fn parts(condition: Option<&Condition>) -> Vec<&Condition> {
+    match condition {
+        None => Vec::new(),
+        Some(Condition::And(all)) => all.iter().flat_map(|one| parts(Some(one))).collect(),
+        Some(one) => vec![one],
+    }
+}
+
+/// What the rows are that a condition is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Queries; tables are those they touch.
+    Queries,
+    /// Tables.
+    Tables,
+    /// Queries and one of the tables each touches.
+    Touches,
+}
+
 /// What instants in conditions are relative to.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
@@ -55,7 +86,12 @@ pub struct Clock {
     pub now: DateTime<Utc>,
     /// The zone in which `/d` rounds.
     pub zone: Tz,
+    /// What the rows are.
+    pub scope: Scope,
 }
+
+/// The column of a touched table's name, beside the columns of the query.
+pub const TOUCHED: &str = "touch_table";
 
 /// The condition over stored columns, or over no column at all where there is none.
 pub fn lower(condition: Option<&Condition>, clock: &Clock) -> Result<Expr, Error> {
@@ -100,17 +136,19 @@ pub fn known(field: &Field) -> Result<Known, Error> {
     match field {
         Field::Key { key, .. } => Ok(Known {
             name: format!("annotation.{key}"),
+            title: None,
             expr: Expr::Key(key.clone()),
             values: Values::Text,
             dimension: None,
         }),
         Field::Name { name, span } => match dimension(name) {
-            Some(found) if found.origin == Origin::Tables => {
-                Err(Error::Later { what: format!("`{name}`"), nearest: "`text like '%table%'`".into(), span: *span })
-            }
-            Some(found) => {
-                Ok(Known { name: name.clone(), expr: found.expr(), values: found.values, dimension: Some(found) })
-            }
+            Some(found) => Ok(Known {
+                name: name.clone(),
+                title: None,
+                expr: found.expr(),
+                values: found.values,
+                dimension: Some(found),
+            }),
             None => Err(Error::Field {
                 name: name.clone(),
                 expected: "dimension, column or fact",
@@ -126,6 +164,8 @@ pub fn known(field: &Field) -> Result<Known, Error> {
 pub struct Known {
     /// The name as it is asked.
     pub name: String,
+    /// The name a person reads, where no entry of the model says it.
+    pub title: Option<&'static str>,
     /// Its value.
     pub expr: Expr,
     /// What its values are.
@@ -166,6 +206,23 @@ impl Known {
             nearest: nearest.map(str::to_owned),
             span: value.span,
         }))
+    }
+
+    /// What stored values are multiplied with to be in the unit.
+    pub fn scale(&self) -> f64 {
+        match self.values {
+            Values::Number { scale, .. } => scale,
+            _ => 1.0,
+        }
+    }
+
+    /// How queries use the tables it stands for; none if it is no table.
+    pub fn access(&self) -> Option<Access> {
+        self.dimension.filter(|found| found.origin == Origin::Tables).map(|found| match found.name {
+            "reads" => Access::Read,
+            "writes" => Access::Write,
+            _ => Access::Any,
+        })
     }
 
     // A literal as a value of the stored column; none = `(none)`.
@@ -252,6 +309,80 @@ fn scaled(number: f64, scale: f64) -> Expr {
 
 fn leaf(field: &Field, test: &Test, outer: Negated, clock: &Clock) -> Result<Expr, Error> {
     let known = known(field)?;
+    match (known.access(), clock.scope) {
+        (None, _) => tested(&known, test, outer, clock),
+        (Some(_), Scope::Tables) => tested(&Known { expr: Expr::Column("table"), ..known }, test, outer, clock),
+        (Some(access), Scope::Queries) => touches(access, known, test, outer, clock),
+        (Some(access), Scope::Touches) => {
+            let of = match access {
+                Access::Any => return tested(&Known { expr: Expr::Column(TOUCHED), ..known }, test, outer, clock),
+                Access::Read => "read",
+                Access::Write => "write",
+            };
+            let (positive, negated) = positive(test);
+            let table = tested(&Known { expr: Expr::Column(TOUCHED), ..known }, &positive, negated != outer, clock)?;
+            let so = equals(Expr::Column("touch_access"), Expr::Text(of.into()), negated != outer);
+            Ok(if negated != outer { Expr::Or(vec![so, table]) } else { Expr::And(vec![so, table]) })
+        }
+    }
+}
+
+// A query has several tables: it passes a test if one of them does, and the test's negation if none does.
+fn touches(access: Access, known: Known, test: &Test, outer: Negated, clock: &Clock) -> Result<Expr, Error> {
+    let (positive, negated) = positive(test);
+    let negated = negated != outer;
+    let none = |negated: Negated| Expr::Touches(access, Box::new(Expr::always()), !negated);
+    let known = Known { expr: Expr::Column(TOUCHED), ..known };
+    let missing = |value: &Value| Ok::<_, Error>(known.literal(value, clock)?.is_none());
+    let (values, has_none): (Option<Vec<Value>>, bool) = match &positive {
+        Test::Any { .. } => return Ok(if negated { Expr::never() } else { Expr::always() }),
+        Test::Null { .. } => return Ok(none(negated)),
+        Test::Compare { op: Comparison::Eq, value } if missing(value)? => return Ok(none(negated)),
+        Test::In { values, .. } => {
+            let mut there = Vec::new();
+            for value in values {
+                if !missing(value)? {
+                    there.push(value.clone());
+                }
+            }
+            let has_none = there.len() < values.len();
+            (Some(there), has_none)
+        }
+        _ => (None, false),
+    };
+    let positive = match values {
+        Some(values) if values.is_empty() => return Ok(none(negated)),
+        Some(values) => Test::In { values, negated: false },
+        None => positive,
+    };
+    let one = Expr::Touches(access, Box::new(tested(&known, &positive, false, clock)?), negated);
+    Ok(match (has_none, negated) {
+        (false, _) => one,
+        (true, false) => Expr::Or(vec![none(false), one]),
+        (true, true) => Expr::And(vec![none(true), one]),
+    })
+}
+
+// The test without its negation, and whether it had one.
+fn positive(test: &Test) -> (Test, Negated) {
+    let mut positive = test.clone();
+    let negated = match &mut positive {
+        Test::Compare { op: op @ Comparison::Ne, .. } => {
+            *op = Comparison::Eq;
+            true
+        }
+        Test::Compare { .. } => false,
+        Test::In { negated, .. }
+        | Test::Any { negated }
+        | Test::Like { negated, .. }
+        | Test::Between { negated, .. }
+        | Test::Null { negated }
+        | Test::Match { negated, .. } => std::mem::take(negated),
+    };
+    (positive, negated)
+}
+
+fn tested(known: &Known, test: &Test, outer: Negated, clock: &Clock) -> Result<Expr, Error> {
     let column = known.expr.clone();
     let texts = matches!(known.values, Values::Text | Values::Word(_) | Values::Message);
     match test {
@@ -265,14 +396,14 @@ fn leaf(field: &Field, test: &Test, outer: Negated, clock: &Clock) -> Result<Exp
             })
         }
         Test::Compare { op, value } => {
-            let literal = ordered(&known, value, clock)?;
+            let literal = ordered(known, value, clock)?;
             Ok(match outer {
                 false => column.compare(*op, literal),
                 true => or_missing(column.clone(), column.compare(opposite(*op), literal)),
             })
         }
         Test::Between { low, high, negated } => {
-            let (low, high) = (ordered(&known, low, clock)?, ordered(&known, high, clock)?);
+            let (low, high) = (ordered(known, low, clock)?, ordered(known, high, clock)?);
             Ok(match *negated != outer {
                 false => column.clone().compare(Comparison::Ge, low).and(column.compare(Comparison::Le, high)),
                 true => Expr::Or(vec![

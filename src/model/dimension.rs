@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::{
     expr::Expr,
     measure::{self, MEASURES},
-    plan::{Kind, Unit},
+    plan::{Access, Kind, Unit},
 };
 
 /// Something a condition, a list or an order can name.
@@ -89,7 +89,12 @@ impl Dimension {
 
     /// The value that groups and tests look at.
     pub fn expr(&self) -> Expr {
-        Expr::Column(self.column)
+        match (self.origin, self.name) {
+            (Origin::Tables, "reads") => Expr::Table(Access::Read),
+            (Origin::Tables, "writes") => Expr::Table(Access::Write),
+            (Origin::Tables, _) => Expr::Table(Access::Any),
+            _ => Expr::Column(self.column),
+        }
     }
 }
 

@@ -49,12 +49,21 @@ pub enum Error {
         /// Where.
         span: Span,
     },
-    /// Known to the model, but no engine answers it yet.
-    Later {
-        /// What was found, quoted.
-        what: String,
-        /// What can be asked instead, quoted.
-        nearest: String,
+    /// A measure that knows no such dimension.
+    Apart {
+        /// The measure.
+        measure: String,
+        /// The dimension.
+        name: String,
+        /// What it can be asked by.
+        by: &'static str,
+        /// Where.
+        span: Span,
+    },
+    /// A `vs` that cannot be.
+    Versus {
+        /// What is wrong.
+        problem: String,
         /// Where.
         span: Span,
     },
@@ -146,9 +155,10 @@ impl Error {
             Error::Aggregate { measure, aggregate, takes, .. } => {
                 format!("`{measure}` cannot be asked as `{aggregate}`{at}; it takes {takes}")
             }
-            Error::Later { what, nearest, .. } => {
-                format!("{what} is not answered yet{at}; the nearest that is answered is {nearest}")
+            Error::Apart { measure, name, by, .. } => {
+                format!("`{measure}` is not known by `{name}`{at}; it is asked by {by}")
             }
+            Error::Versus { problem, .. } => format!("{problem}{at}"),
             Error::Within { problem, hint, .. } => format!("{problem}{at}; {hint}"),
             Error::Pick { pick, .. } => format!(
                 "found `{pick}` without groups, expected `by` and a dimension before it{at}; for example `queries by app \
@@ -177,7 +187,8 @@ impl Error {
             | Error::Field { span, .. }
             | Error::Group { span, .. }
             | Error::Aggregate { span, .. }
-            | Error::Later { span, .. }
+            | Error::Apart { span, .. }
+            | Error::Versus { span, .. }
             | Error::Within { span, .. }
             | Error::Pick { span, .. }
             | Error::Twice { span, .. } => Some(*span),
@@ -191,7 +202,7 @@ impl Error {
         match self {
             Error::Measure { nearest, .. } | Error::Field { nearest, .. } => nearest.as_deref(),
             Error::Value(mismatch) => mismatch.nearest.as_deref(),
-            Error::Group { nearest, .. } | Error::Later { nearest, .. } => Some(nearest),
+            Error::Group { nearest, .. } => Some(nearest),
             _ => None,
         }
     }

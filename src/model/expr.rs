@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::plan::Access;
 use crate::query::Comparison;
 
 /// Something every row of a relation has one value of, or none.
@@ -42,6 +43,12 @@ pub enum Expr {
     Like(Box<Expr>, String, Negated),
     /// Holds a match of the portable regular expression.
     Match(Box<Expr>, String, Negated),
+    /// The microseconds from the first instant to the second.
+    Span(Box<Expr>, Box<Expr>),
+    /// The table of the query, one of several.
+    Table(Access),
+    /// The query uses a table, as [`Expr::Table`], of which the condition holds.
+    Touches(Access, Box<Expr>, Negated),
 }
 
 /// Whether a test is turned round.
@@ -121,7 +128,13 @@ impl Expr {
                 x.walk(visit);
                 list.iter().for_each(|x| x.walk(visit));
             }
-            Expr::Column(_)
+            Expr::Span(a, b) => {
+                a.walk(visit);
+                b.walk(visit);
+            }
+            Expr::Touches(_, x, _) => x.walk(visit),
+            Expr::Table(_)
+            | Expr::Column(_)
             | Expr::Key(_)
             | Expr::Text(_)
             | Expr::Integer(_)

@@ -1,6 +1,9 @@
 //! What can be measured: each measure is one entry of [`MEASURES`], and everything else derives from it.
 
-use super::{expr::Expr, plan::Unit};
+use super::{
+    expr::Expr,
+    plan::{Phase, Unit},
+};
 use crate::query::Aggregate;
 
 /// One measure.
@@ -59,8 +62,34 @@ pub enum Kind {
         /// The unit in stored units.
         scale: f64,
     },
-    /// Known, but not answered yet; the nearest that is.
-    Later(&'static str),
+    /// The number of runs.
+    Runs,
+    /// From a run's first start to its last end.
+    RunTime,
+    /// The sum of the latencies of a run's queries.
+    BusyTime,
+    /// Queries that succeeded within the time the panel query names, among those that ended.
+    Within,
+    /// A query's share of the bill.
+    Cost,
+    /// The bill where nothing ran.
+    Idle,
+    /// Queries in a phase at the same time.
+    Overlap(Phase),
+    /// Time since the start of what is in flight.
+    Age,
+    /// Waiting of others while a query was active in their queue.
+    Caused,
+    /// A column of the tables' states, added up over tables.
+    Stored(&'static str),
+    /// A column of the tables' states, the worst of the tables.
+    Worst(&'static str),
+    /// The change of the tables' rows.
+    Growth,
+    /// Time since the last committed write of rows.
+    Freshness,
+    /// Time since the last read of a table, or the last query of any other dimension.
+    Idleness,
 }
 
 /// Conditions that measures are made of.
@@ -181,17 +210,6 @@ const fn amount(
     measure(name, title, unit, Class::Consumed, Kind::Value { column, scale: 1.0 }, about)
 }
 
-const fn later(
-    name: &'static str,
-    title: &'static str,
-    unit: Unit,
-    class: Class,
-    nearest: &'static str,
-    about: &'static str,
-) -> Measure {
-    measure(name, title, unit, class, Kind::Later(nearest), about)
-}
-
 /// Every measure.
 pub static MEASURES: &[Measure] = &[
     measure("queries", "Queries", Unit::Count, Class::Count, Kind::Queries(When::Always), "Queries that ended."),
@@ -204,7 +222,7 @@ pub static MEASURES: &[Measure] = &[
         Kind::Queries(When::Aborted),
         "Queries that were cancelled by a person, a rule or a time limit.",
     ),
-    later("runs", "Runs", Unit::Count, Class::Count, "queries", "Executions of a dag, task, model or dashboard."),
+    measure("runs", "Runs", Unit::Count, Class::Count, Kind::Runs, "Executions of a dag, task, model or dashboard."),
     measure(
         "users",
         "Users",
@@ -237,12 +255,12 @@ pub static MEASURES: &[Measure] = &[
         Kind::Share(When::Cached, When::CacheKnown),
         "Share of the queries answered from the engine's result cache.",
     ),
-    later(
+    measure(
         "attainment",
         "Attainment",
         Unit::Ratio,
         Class::Ratio,
-        "error_rate",
+        Kind::Within,
         "Share of the queries that ended which succeeded within the given time.",
     ),
     micros("latency", "Latency", Class::Experienced, "elapsed_us", "From sending to the end, with queueing."),
@@ -251,15 +269,22 @@ pub static MEASURES: &[Measure] = &[
     micros("compile_time", "Compile time", Class::Experienced, "compile_us", "Compiling the query."),
     micros("lock_time", "Lock time", Class::Experienced, "lock_us", "Waiting for locks."),
     micros("exec_time", "Execution time", Class::Experienced, "exec_us", "Executing, without waiting."),
-    later(
+    measure(
         "run_time",
         "Run time",
         Unit::Seconds,
         Class::Run,
-        "latency",
+        Kind::RunTime,
         "From the first start to the last end of a run.",
     ),
-    later("busy_time", "Busy time", Unit::Seconds, Class::Run, "latency", "Sum of the latencies of a run's queries."),
+    measure(
+        "busy_time",
+        "Busy time",
+        Unit::Seconds,
+        Class::Run,
+        Kind::BusyTime,
+        "Sum of the latencies of a run's queries.",
+    ),
     amount("rows_returned", "Rows returned", Unit::Rows, "rows_returned", "Rows sent to the client."),
     amount("rows_read", "Rows read", Unit::Rows, "rows_read", "Rows read from storage."),
     amount("rows_written", "Rows written", Unit::Rows, "rows_written", "Rows written to tables."),
@@ -274,60 +299,88 @@ pub static MEASURES: &[Measure] = &[
     ),
     micros("cpu_time", "CPU time", Class::Consumed, "cpu_us", "Processor time over all nodes."),
     amount("memory", "Memory", Unit::Bytes, "memory_bytes", "Peak memory of a query over all nodes."),
-    later("cost", "Cost", Unit::Dollars, Class::Money, "exec_time", "Share of the warehouse's bill."),
-    later(
+    measure("cost", "Cost", Unit::Dollars, Class::Money, Kind::Cost, "Share of the warehouse's bill."),
+    measure(
         "idle_cost",
         "Idle cost",
         Unit::Dollars,
         Class::Money,
-        "exec_time",
+        Kind::Idle,
         "The part of the bill in which nothing ran.",
     ),
-    later("concurrency", "Concurrency", Unit::Count, Class::Overlap, "queries", "Queries active at the same time."),
-    later("queued", "Queued", Unit::Count, Class::Overlap, "queue_time", "Queries waiting at the same time."),
-    later("age", "Age", Unit::Seconds, Class::Overlap, "latency", "Time since the start of what is in flight."),
-    later(
+    measure(
+        "concurrency",
+        "Concurrency",
+        Unit::Count,
+        Class::Overlap,
+        Kind::Overlap(Phase::Active),
+        "Queries active at the same time.",
+    ),
+    measure(
+        "queued",
+        "Queued",
+        Unit::Count,
+        Class::Overlap,
+        Kind::Overlap(Phase::Waiting),
+        "Queries waiting at the same time.",
+    ),
+    measure("age", "Age", Unit::Seconds, Class::Overlap, Kind::Age, "Time since the start of what is in flight."),
+    measure(
         "wait_caused",
         "Wait caused",
         Unit::Seconds,
         Class::Overlap,
-        "queue_time",
+        Kind::Caused,
         "Waiting of others while a query held the queue's slots.",
     ),
-    later("table_rows", "Table rows", Unit::Rows, Class::Table, "rows_written", "Rows of a table."),
-    later("table_size", "Table size", Unit::Bytes, Class::Table, "bytes_written", "Bytes of a table on storage."),
-    later("growth", "Growth", Unit::Rows, Class::Table, "rows_written", "Change of a table's rows."),
-    later("skew", "Skew", Unit::None, Class::Table, "latency", "How unevenly a table lies on the slices; the worst."),
-    later(
+    measure("table_rows", "Table rows", Unit::Rows, Class::Table, Kind::Stored("rows"), "Rows of a table."),
+    measure(
+        "table_size",
+        "Table size",
+        Unit::Bytes,
+        Class::Table,
+        Kind::Stored("bytes"),
+        "Bytes of a table on storage.",
+    ),
+    measure("growth", "Growth", Unit::Rows, Class::Table, Kind::Growth, "Change of a table's rows."),
+    measure(
+        "skew",
+        "Skew",
+        Unit::None,
+        Class::Table,
+        Kind::Worst("skew"),
+        "How unevenly a table lies on the slices; the worst.",
+    ),
+    measure(
         "unsorted",
         "Unsorted",
         Unit::Ratio,
         Class::Table,
-        "latency",
+        Kind::Worst("unsorted"),
         "Share of a table's rows out of sort order; the worst.",
     ),
-    later(
+    measure(
         "stats_off",
         "Stale statistics",
         Unit::Ratio,
         Class::Table,
-        "latency",
+        Kind::Worst("stats_off"),
         "How stale a table's statistics are; the worst.",
     ),
-    later(
+    measure(
         "freshness",
         "Freshness",
         Unit::Seconds,
         Class::Clock,
-        "rows_written",
+        Kind::Freshness,
         "Time since the last committed write of rows.",
     ),
-    later(
+    measure(
         "idle_time",
         "Idle time",
         Unit::Seconds,
         Class::Clock,
-        "queries",
+        Kind::Idleness,
         "Time since the last read of a table, or the last query of any other dimension.",
     ),
 ];

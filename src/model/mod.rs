@@ -14,14 +14,17 @@ mod plan;
 mod resolve;
 mod synonym;
 
-pub use condition::{NONE, OWN_APP};
+pub use condition::{NONE, OWN_APP, TOUCHED};
 pub use dimension::{DIMENSIONS, Dimension, Origin, STATEMENTS, STATUSES, Values as DimensionValues, dimension};
 pub use error::{Error, Mismatch};
 pub use expr::{Expr, Negated};
 pub use measure::{Class, Kind as MeasureKind, MEASURES, Measure, When, measure_named};
 pub use message::error_group;
 pub use plan::{
-    Buckets, Column, Every, Figure, Figures, Fold, Kind, List, Pick, Plan, Question, Role, Selects, Unit, Values,
-    Window,
+    Access, Buckets, Column, Every, Figure, Figures, Fold, Kind, List, Order, Phase, Pick, Plan, Question, Role, Rows,
+    Runs, Section, Selects, Source, Unit, Values, Window,
 };
-pub use resolve::{Asked, LIST_LIMIT, LIST_QUERIES, VALUES_LIMIT, resolve};
+pub use resolve::{
+    Asked, LIST_LIMIT, LIST_QUERIES, LIST_QUEUES, LIST_RUNS, LIST_TABLES, LIST_TOUCHES, SESSION_GAP, VALUES_LIMIT,
+    resolve,
+};

@@ -19,6 +19,8 @@ pub struct Plan {
     pub columns: Vec<Column>,
     /// What is asked of the queries that count.
     pub question: Question,
+    /// The same question of the earlier time that `vs` names.
+    pub before: Option<Box<Plan>>,
     /// At most this many rows.
     pub rows: u64,
     /// What a reader of the answer must know.
@@ -49,6 +51,10 @@ pub enum Role {
     Dimension,
     /// A figure.
     Measure,
+    /// The figure of the earlier time that `vs` names.
+    Before,
+    /// The figure for that of the earlier time, less one.
+    Change,
 }
 
 /// The type of a column's values.
@@ -129,7 +135,7 @@ pub struct Window {
 pub enum Selects {
     /// Those that ended in it.
     Ended,
-    /// Those that were waiting or active in it.
+    /// Those that were waiting or active in it, in flight or not.
     Overlapping,
 }
 
@@ -147,10 +153,10 @@ pub enum Question {
 /// Figures of groups and buckets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figures {
-    /// Which queries count.
-    pub filter: Expr,
-    /// The groups' dimensions.
-    pub groups: Vec<Expr>,
+    /// What the figures are made from, each with the groups and conditions in its own columns.
+    pub sections: Vec<Section>,
+    /// How many dimensions the groups have.
+    pub dimensions: usize,
     /// The time buckets; none = one, the window.
     pub buckets: Option<Buckets>,
     /// The figures; the first orders the groups.
@@ -159,12 +165,101 @@ pub struct Figures {
     pub pick: Option<Pick>,
     /// Groups and buckets of fewer queries are null.
     pub min: Option<u64>,
+    /// The order of rows and how many of them, for lists that are made of figures.
+    pub order: Option<Order>,
+}
+
+/// The order of a list that is made of figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// The column of the answer.
+    pub by: usize,
+    /// Whether the largest come first; missing values come last.
+    pub descending: bool,
+    /// At most this many rows.
+    pub limit: u64,
+    /// Whether the panel query itself says so; else an answer that is cut must.
+    pub limited: bool,
+}
+
+/// Figures that are made from the same rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Section {
+    /// The rows.
+    pub source: Source,
+    /// The part of time they lie in.
+    pub window: Window,
+    /// Which of them count.
+    pub filter: Expr,
+    /// The groups' dimensions.
+    pub groups: Vec<Expr>,
+    /// Which of the plan's figures.
+    pub figures: Vec<usize>,
+}
+
+/// The rows that figures are made from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    /// Queries, by their end.
+    Ended,
+    /// Executions of a dag, task, model or dashboard, by their end. The section's filter keeps those with such a query.
+    Runs(Runs),
+    /// Queries cut at the buckets' ends, with the columns `part_from`, `part_to` and `part_end`.
+    Parts(Phase),
+    /// The part of the bill in which nothing ran, by minute.
+    Idle,
+    /// What tables were like, each state until the next look, cut like [`Source::Parts`]. The condition is that of the
+    /// queries that touch the table; none = all tables.
+    States(Option<Expr>),
+    /// The last committed write of each table, likewise. The groups and the filter are those of the queries that access
+    /// the table so.
+    Written(Access),
+    /// The last query of each group, or with tables among the groups the last read of each.
+    Seen {
+        /// Whether tables are among the groups.
+        tables: bool,
+    },
+}
+
+/// How a query uses a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Access {
+    /// Reads it.
+    Read,
+    /// Writes it.
+    Write,
+    /// Either.
+    Any,
+}
+
+/// What queries of a warehouse make one run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Runs {
+    /// The dag, task, model or dashboard.
+    pub entity: &'static str,
+    /// Tests that all queries of a run pass or none does, so that others need not be read.
+    pub only: Expr,
+    /// Microseconds without a query that end a run without an id.
+    pub gap: i64,
+    /// Microseconds without a query after which the same id is another run, and how far around the window is looked.
+    pub reach: i64,
+}
+
+/// Which part of a query's time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// From sending to the end.
+    Whole,
+    /// In the queue.
+    Waiting,
+    /// After the queue.
+    Active,
 }
 
 /// One figure of every group and bucket.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
-    /// The queries that this figure is about.
+    /// The rows that this figure is about.
     pub among: Expr,
     /// How their values become one.
     pub fold: Fold,
@@ -172,6 +267,12 @@ pub struct Figure {
     pub scale: f64,
     /// Groups add up to the whole, and nothing is 0.
     pub additive: bool,
+    /// The fold is divided by the bucket's length.
+    pub over_time: bool,
+    /// The rows are no queries, so `min` does not ask how many there are.
+    pub uncounted: bool,
+    /// Rows of which it holds make the figure a lower bound.
+    pub least: Option<Expr>,
 }
 
 /// How many values become one.
@@ -185,6 +286,10 @@ pub enum Fold {
     Share(Expr),
     /// The aggregate of the values that are there.
     Of(Aggregate, Expr),
+    /// The most spans, from the first to the second, at one instant.
+    Peak(Expr, Expr),
+    /// The sum of the values of rows of which the second holds, less that of those of which the third holds.
+    Change(Expr, Expr, Expr),
 }
 
 /// The time buckets of a series.
@@ -229,6 +334,8 @@ pub struct Pick {
 /// The queries themselves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct List {
+    /// What is listed.
+    pub of: Rows,
     /// Which queries.
     pub filter: Expr,
     /// What is told of each: the value, and what it is multiplied with to be in the column's unit.
@@ -239,6 +346,17 @@ pub struct List {
     pub limit: u64,
     /// Whether the panel query itself says so; else an answer that is cut must.
     pub limited: bool,
+}
+
+/// What a [`List`] lists.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rows {
+    /// Queries.
+    Queries,
+    /// Queries and the tables they touch.
+    Touches,
+    /// Runs.
+    Runs(Runs),
 }
 
 /// The values of one dimension, most used first.

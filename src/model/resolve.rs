@@ -1,19 +1,22 @@
 //! PanelQuery → Plan: names are looked up, the range is fixed, the answer's columns are decided.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, DurationRound as _, Utc};
 use chrono_tz::Tz;
 
 use super::{
-    bucket::buckets,
-    condition::{Clock, Known, Mentions, known, lower, mentions, own},
-    dimension::{DIMENSIONS, Origin, Values as Of, dimension},
+    bucket::{buckets, earlier},
+    condition::{Clock, Known, Mentions, Scope, TOUCHED, fields, known, lower, mentions, own, parts},
+    dimension::{DIMENSIONS, Dimension, Values as Of, dimension},
     error::Error,
     expr::Expr,
-    measure::{Class, Kind as Source, MEASURES, Measure, measure_named},
-    plan::{Column, Figure, Figures, Fold, Kind, List, Pick, Plan, Question, Role, Selects, Unit, Values, Window},
+    measure::{Class, Kind as Made, MEASURES, Measure, measure_named},
+    plan::{
+        Access, Column, Figure, Figures, Fold, Kind, List, Order, Phase, Pick, Plan, Question, Role, Rows, Runs,
+        Section, Selects, Source, Unit, Values, Window,
+    },
     synonym::meant,
 };
-use crate::query::{self, Aggregate, Condition, Field, Item, Listed, Measures, PanelQuery};
+use crate::query::{self, Aggregate, Comparison, Condition, Field, Item, Listed, Measures, PanelQuery};
 
 /// What stands around a panel query when it is asked.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +33,24 @@ pub struct Asked {
     pub now: DateTime<Utc>,
     /// At most this many rows.
     pub rows: u64,
+    /// A run without an id ends where nothing ran for so long.
+    pub gap: Duration,
 }
+
+/// The gap that ends a run without an id, where nothing says otherwise.
+pub const SESSION_GAP: Duration = Duration::minutes(10);
+
+/// Likewise for dashboards, whose charts ask together.
+const DASHBOARD_GAP: Duration = Duration::seconds(60);
+
+/// How far around the window a run's queries are looked for, and what ends a run with an id: an id can be used again.
+const REACH: Duration = Duration::hours(24);
+
+/// How far back what is known of tables and values is looked for.
+const LOOK_BACK: Duration = Duration::days(90);
+
+/// How old a look at the tables may be; one that is not in a later look is gone.
+const STATES_BACK: Duration = Duration::days(8);
 
 /// The rows of `list` without a `limit`.
 pub const LIST_LIMIT: u64 = 100;
@@ -61,14 +81,74 @@ pub const LIST_QUERIES: &[&str] = &[
     "text",
 ];
 
+/// The columns of `list touches`, in order.
+pub const LIST_TOUCHES: &[&str] = &[
+    "started_at",
+    "ended_at",
+    "table",
+    "access",
+    "rows",
+    "bytes",
+    "committed",
+    "query_id",
+    "person",
+    "user",
+    "app",
+    "dag",
+    "task",
+    "model",
+    "dashboard",
+    "statement",
+    "status",
+    "fingerprint",
+];
+
+/// The columns of `list runs`, in order.
+pub const LIST_RUNS: &[&str] = &[
+    "started_at",
+    "ended_at",
+    "run",
+    "attempt",
+    "person",
+    "app",
+    "dag",
+    "task",
+    "model",
+    "dashboard",
+    "run_time",
+    "busy_time",
+    "queries",
+    "errors",
+];
+
+/// The figures of `list tables`, by warehouse and table.
+pub const LIST_TABLES: &[&str] =
+    &["table_rows", "table_size", "growth", "skew", "unsorted", "stats_off", "freshness", "idle_time"];
+
+/// The figures of `list queues`, by warehouse and queue.
+pub const LIST_QUEUES: &[&str] = &[
+    "queries",
+    "concurrency",
+    "max concurrency",
+    "queued",
+    "max queued",
+    "queue_time",
+    "p95 queue_time",
+    "wait_caused",
+];
+
 /// Looks up every name of the panel query and decides the columns of its answer.
 pub fn resolve(query: &PanelQuery, asked: &Asked) -> Result<Plan, Error> {
     if asked.to <= asked.from {
         return Err(Error::Range { from: instant(asked.from), to: instant(asked.to) });
     }
     match query {
-        PanelQuery::Measures(measures) => figures(measures, asked),
-        PanelQuery::List(list) => listed(list, asked),
+        PanelQuery::Measures(measures) => compared(measures, asked),
+        PanelQuery::List(list) => match list.of {
+            Listed::Queries | Listed::Touches | Listed::Runs => listed(list, asked),
+            Listed::Tables => tabled(list, asked, LIST_TABLES, "table"),
+            Listed::Queues => tabled(list, asked, LIST_QUEUES, "queue"),
+        },
         PanelQuery::Values(values) => ranked(values, asked),
     }
 }
@@ -79,25 +159,26 @@ fn instant(at: DateTime<Utc>) -> String {
 
 // What counts without being asked: no statement of our own, and no `set`, `commit` or `fetch`, unless the condition
 // names them.
-fn counted(condition: Option<&Condition>, asked: &Asked) -> Result<Expr, Error> {
-    let clock = Clock { now: asked.now, zone: asked.zone };
-    let filter = lower(condition, &clock)?;
-    let mentions = mentions(condition);
+fn counts(mentions: Mentions) -> Expr {
     let utility = || {
         let statement = Expr::Column("statement");
-        Expr::Or(vec![
-            statement.clone().missing(),
-            statement.compare(query::Comparison::Ne, Expr::Text("utility".into())),
-        ])
+        Expr::Or(vec![statement.clone().missing(), statement.compare(Comparison::Ne, Expr::Text("utility".into()))])
     };
-    let counts = match (mentions.statement, mentions.own) {
+    match (mentions.statement, mentions.own) {
         // What warehouses give as a column of its own, because nearly every question asks it.
         (false, false) => Expr::Column("counted"),
         (false, true) => utility(),
         (true, false) => own(true),
         (true, true) => Expr::always(),
-    };
-    Ok(filter.and(counts))
+    }
+}
+
+fn clock(asked: &Asked, scope: Scope) -> Clock {
+    Clock { now: asked.now, zone: asked.zone, scope }
+}
+
+fn counted(condition: Option<&Condition>, asked: &Asked) -> Result<Expr, Error> {
+    Ok(lower(condition, &clock(asked, Scope::Queries))?.and(counts(mentions(condition))))
 }
 
 // Of two mistakes the leftmost is told.
@@ -115,18 +196,52 @@ fn grouped(by: &[Field]) -> Result<Vec<Known>, Error> {
 }
 
 // What a group is of.
-fn value(known: Known) -> Expr {
+fn value(known: &Known) -> Expr {
     match known.values {
-        Of::Boolean => Expr::Word(Box::new(known.expr)),
+        Of::Boolean => Expr::Word(Box::new(known.expr.clone())),
         _ => known.grouped(),
     }
+}
+
+// The question now, and the same question as much earlier as `vs` says.
+fn compared(query: &Measures, asked: &Asked) -> Result<Plan, Error> {
+    let mut plan = figures(query, asked)?;
+    let Some(vs) = query.vs else { return Ok(plan) };
+    let every = query.every.or(asked.every);
+    let wrong = |problem: String| Error::Versus { problem, span: query.vs_span };
+    let (from, to) = earlier(vs, every, asked.from, asked.to, asked.zone).map_err(wrong)?;
+    // What is earlier is over: its buckets are whole, whatever now is to those of today.
+    let before = Measures { pick: None, min: query.min, vs: None, ..query.clone() };
+    let mut before = figures(&before, &Asked { from, to, ..*asked })?;
+    before.notices.clear();
+    plan.before = Some(Box::new(before));
+    let mut columns = Vec::with_capacity(plan.columns.len() * 3);
+    for column in plan.columns {
+        let earlier = |what: &str, unit, kind, role| Column {
+            name: format!("{} {what}", column.name),
+            title: format!("{} {what}", column.title),
+            unit,
+            kind,
+            role,
+        };
+        let more = (column.role == Role::Measure).then(|| {
+            [
+                earlier("before", column.unit, column.kind, Role::Before),
+                earlier("change", Unit::Ratio, Kind::Number, Role::Change),
+            ]
+        });
+        columns.push(column);
+        columns.extend(more.into_iter().flatten());
+    }
+    plan.columns = columns;
+    Ok(plan)
 }
 
 fn figures(query: &Measures, asked: &Asked) -> Result<Plan, Error> {
     let mentions = mentions(query.filter.as_ref());
     let figures: Result<Vec<_>, _> = query.items.iter().map(|item| figure(item, mentions)).collect();
     let found = both(figures, grouped(&query.by));
-    let ((asked_for, groups), mut filter) = both(found, counted(query.filter.as_ref(), asked))?;
+    let ((asked_for, groups), _) = both(found, lower(query.filter.as_ref(), &clock(asked, Scope::Queries)))?;
     let mut columns = Vec::new();
     let every = query.every.or(asked.every);
     let buckets = every.map(|every| buckets(every, asked.from, asked.to, asked.zone)).transpose()?;
@@ -144,11 +259,28 @@ fn figures(query: &Measures, asked: &Asked) -> Result<Plan, Error> {
         unasked(&columns, &known.name, field.span())?;
         columns.push(column(known, Role::Dimension, Kind::Text));
     }
-    let groups = groups.into_iter().map(value).collect();
 
+    let (from, to) = match &buckets {
+        Some(buckets) => (buckets.starts.first().copied().unwrap_or(asked.from), buckets.end),
+        None => (asked.from, asked.to),
+    };
+    let mut notices = Vec::new();
+    if buckets.is_some() && to > asked.now {
+        notices.push(format!("the last bucket is not over yet: it ends at {}", instant(to)));
+    }
+    let rows = About { query, groups: &groups, asked, from, to, mentions };
     let mut figures: Vec<Figure> = Vec::with_capacity(query.items.len());
-    for ((figure, column), item) in asked_for.into_iter().zip(&query.items) {
+    let mut sections: Vec<Section> = Vec::new();
+    for (nth, ((measure, figure, column), item)) in asked_for.into_iter().zip(&query.items).enumerate() {
         unasked(&columns, &column.name, item.span)?;
+        let section = rows.section(measure, item, &mut notices)?;
+        match sections.iter_mut().find(|known| {
+            (&known.source, &known.window, &known.filter, &known.groups)
+                == (&section.source, &section.window, &section.filter, &section.groups)
+        }) {
+            Some(known) => known.figures.push(nth),
+            None => sections.push(Section { figures: vec![nth], ..section }),
+        }
         columns.push(column);
         figures.push(figure);
     }
@@ -159,46 +291,214 @@ fn figures(query: &Measures, asked: &Asked) -> Result<Plan, Error> {
         };
         return Err(Error::Pick { pick: format!("{end} {}", pick.count), span: pick.span });
     }
-    if let Some(vs) = query.vs {
-        return Err(Error::Later {
-            what: format!("`vs {vs}`"),
-            nearest: "the same query with `--from` and `--to` earlier".into(),
-            span: query.vs_span,
-        });
-    }
     // What no figure is about need not be read: one figure's condition selects, several decide figure by figure.
-    if let [only] = figures.as_mut_slice() {
-        filter = filter.and(std::mem::replace(&mut only.among, Expr::always()));
+    if let ([only], [Section { source: Source::Ended, filter, .. }]) = (figures.as_mut_slice(), sections.as_mut_slice())
+    {
+        let among = std::mem::replace(&mut only.among, Expr::always());
+        *filter = std::mem::replace(filter, Expr::always()).and(among);
     }
-
-    let window = match &buckets {
-        Some(buckets) => Window {
-            from: buckets.starts.first().copied().unwrap_or(asked.from),
-            to: buckets.end,
-            selects: Selects::Ended,
-        },
-        None => Window { from: asked.from, to: asked.to, selects: Selects::Ended },
-    };
-    let mut notices = Vec::new();
-    if buckets.is_some() && window.to > asked.now {
-        notices.push(format!("the last bucket is not over yet: it ends at {}", instant(window.to)));
+    if groups.iter().any(|known| known.access().is_some())
+        && figures.iter().any(|figure| figure.additive && !figure.uncounted)
+    {
+        notices.push("a query counts in each of its tables, so groups do not add up".to_owned());
     }
     Ok(Plan {
-        window,
+        window: Window { from, to, selects: Selects::Ended },
         now: asked.now,
         zone: asked.zone,
         columns,
         question: Question::Figures(Figures {
-            filter,
-            groups,
+            sections,
+            dimensions: groups.len(),
             buckets,
             figures,
             pick: query.pick.map(|pick| Pick { end: pick.end, count: pick.count }),
             min: query.min,
+            order: None,
         }),
+        before: None,
         rows: asked.rows,
         notices,
     })
+}
+
+// What a section is made for.
+struct About<'a> {
+    query: &'a Measures,
+    groups: &'a [Known],
+    asked: &'a Asked,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    mentions: Mentions,
+}
+
+// Minutes are what a bill is shared by.
+const MINUTE: Duration = Duration::minutes(1);
+
+impl About<'_> {
+    fn section(&self, measure: &Measure, item: &Item, notices: &mut Vec<String>) -> Result<Section, Error> {
+        let filter = self.query.filter.as_ref();
+        let lowered = |scope| lower(filter, &clock(self.asked, scope));
+        let window = |selects| Window { from: self.from, to: self.to, selects };
+        let groups = || self.groups.iter().map(value).collect::<Vec<_>>();
+        let section = |source, window, filter, groups| Section { source, window, filter, groups, figures: Vec::new() };
+        let back = |by: Duration| Window { from: self.from - by, to: self.to, selects: Selects::Ended };
+        Ok(match measure.kind {
+            Made::Queries(_) | Made::People | Made::Share(..) | Made::Value { .. } | Made::Within => {
+                let filter = lowered(Scope::Queries)?.and(counts(self.mentions));
+                section(Source::Ended, window(Selects::Ended), filter, groups())
+            }
+            Made::Runs | Made::RunTime | Made::BusyTime => {
+                let names = self.query.by.iter().chain(fields(filter));
+                let runs = self.runs(names, filter)?;
+                section(Source::Runs(runs), window(Selects::Ended), lowered(Scope::Queries)?, groups())
+            }
+            Made::Overlap(phase) => {
+                section(Source::Parts(phase), window(Selects::Overlapping), lowered(Scope::Queries)?, groups())
+            }
+            Made::Age => {
+                section(Source::Parts(Phase::Whole), window(Selects::Overlapping), lowered(Scope::Queries)?, groups())
+            }
+            Made::Caused => {
+                section(Source::Parts(Phase::Active), window(Selects::Overlapping), lowered(Scope::Queries)?, groups())
+            }
+            Made::Cost => {
+                let window = self.minutes(notices);
+                section(Source::Parts(Phase::Active), window, lowered(Scope::Queries)?, groups())
+            }
+            Made::Idle => {
+                self.only(item, |name| name == "warehouse", "time and `warehouse`")?;
+                section(Source::Idle, self.minutes(notices), lowered(Scope::Queries)?, groups())
+            }
+            Made::Stored(_) | Made::Worst(_) | Made::Growth => {
+                for (known, field) in self.groups.iter().zip(&self.query.by) {
+                    if known.access().is_none() && known.name != "warehouse" {
+                        return Err(apart(item, field, "`table` and `warehouse`"));
+                    }
+                }
+                let (tables, queries): (Vec<_>, Vec<_>) =
+                    parts(filter).into_iter().partition(|part| fields(Some(part)).iter().all(|field| of_tables(field)));
+                let all = |parts: Vec<&Condition>| {
+                    (!parts.is_empty()).then(|| Condition::And(parts.into_iter().cloned().collect()))
+                };
+                let (tables, queries) = (all(tables), all(queries));
+                let touching = match &queries {
+                    None => None,
+                    Some(_) => Some(counted(queries.as_ref(), self.asked)?),
+                };
+                let filter = lower(tables.as_ref(), &clock(self.asked, Scope::Tables))?;
+                section(Source::States(touching), back(STATES_BACK), filter, self.table_groups())
+            }
+            Made::Freshness if self.about_tables() => {
+                section(Source::Written(Access::Any), back(LOOK_BACK), lowered(Scope::Tables)?, self.table_groups())
+            }
+            Made::Freshness => {
+                let asks = |field: &&Field| matches!(field, Field::Name { name, .. } if name == "dashboard" || name == "chart");
+                let reads = self.query.by.iter().chain(fields(filter)).any(|field| asks(&field));
+                let access = if reads { Access::Read } else { Access::Write };
+                let filter = lowered(Scope::Queries)?.and(counts(self.mentions));
+                section(Source::Written(access), back(LOOK_BACK), filter, groups())
+            }
+            Made::Idleness if !self.groups.is_empty() && self.about_tables() => {
+                section(Source::Seen { tables: true }, back(LOOK_BACK), lowered(Scope::Tables)?, self.table_groups())
+            }
+            Made::Idleness => {
+                let filter = lowered(Scope::Queries)?.and(counts(self.mentions));
+                section(Source::Seen { tables: false }, back(LOOK_BACK), filter, groups())
+            }
+        })
+    }
+
+    // Whether groups and condition are about tables alone.
+    fn about_tables(&self) -> bool {
+        let named = self.query.by.iter().chain(fields(self.query.filter.as_ref()));
+        let flags = |part: &&Condition| matches!(part, Condition::Flag { .. });
+        named.into_iter().all(of_tables) && !parts(self.query.filter.as_ref()).iter().any(flags)
+    }
+
+    fn table_groups(&self) -> Vec<Expr> {
+        let of = |known: &Known| match known.access() {
+            Some(_) => Expr::Column("table"),
+            None => value(known),
+        };
+        self.groups.iter().map(of).collect()
+    }
+
+    fn runs<'f>(&self, names: impl IntoIterator<Item = &'f Field>, filter: Option<&Condition>) -> Result<Runs, Error> {
+        runs(names, filter, self.mentions, self.asked)
+    }
+
+    // Bills are settled by the minute.
+    fn minutes(&self, notices: &mut Vec<String>) -> Window {
+        let floor = |at: DateTime<Utc>| at.duration_trunc(MINUTE).unwrap_or(at);
+        let (from, to) = (floor(self.from), floor(self.to));
+        if (from, to) != (self.from, self.to) {
+            let notice = format!("money is counted by whole minutes: from {} to {}", instant(from), instant(to));
+            if !notices.contains(&notice) {
+                notices.push(notice);
+            }
+        }
+        Window { from, to, selects: Selects::Overlapping }
+    }
+
+    fn only(&self, item: &Item, takes: impl Fn(&str) -> bool, by: &'static str) -> Result<(), Error> {
+        let named = self.query.by.iter().chain(fields(self.query.filter.as_ref()));
+        for field in named {
+            match field {
+                Field::Name { name, .. } if takes(name) => {}
+                field => return Err(apart(item, field, by)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn apart(item: &Item, field: &Field, by: &'static str) -> Error {
+    let name = match field {
+        Field::Name { name, .. } => name.clone(),
+        Field::Key { key, .. } => format!("annotation.{key}"),
+    };
+    Error::Apart { measure: item.measure.clone(), name, by, span: field.span() }
+}
+
+// Whether a table itself has the field.
+fn of_tables(field: &Field) -> bool {
+    matches!(field, Field::Name { name, .. } if name == "table" || name == "warehouse")
+}
+
+// A run is one of the first of these that the groups name, else the condition, else of a dag.
+fn runs<'f>(
+    names: impl IntoIterator<Item = &'f Field>,
+    filter: Option<&Condition>,
+    mentions: Mentions,
+    asked: &Asked,
+) -> Result<Runs, Error> {
+    let named: Vec<&str> = names
+        .into_iter()
+        .filter_map(|field| match field {
+            Field::Name { name, .. } => Some(name.as_str()),
+            Field::Key { .. } => None,
+        })
+        .collect();
+    let entity =
+        ["task", "dag", "model", "dashboard"].into_iter().find(|entity| named.contains(entity)).unwrap_or("dag");
+    let gap = if entity == "dashboard" { DASHBOARD_GAP.min(asked.gap) } else { asked.gap };
+    // All queries of a run are of one entity in one warehouse.
+    let whole: Vec<Condition> = parts(filter)
+        .into_iter()
+        .filter(|part| {
+            let named = fields(Some(part));
+            let same =
+                |field: &&Field| matches!(field, Field::Name { name, .. } if name == entity || name == "warehouse");
+            !named.is_empty() && named.iter().all(same)
+        })
+        .cloned()
+        .collect();
+    let whole = (!whole.is_empty()).then_some(Condition::And(whole));
+    let there = Expr::Missing(Box::new(Expr::Column(entity)), true);
+    let only = lower(whole.as_ref(), &clock(asked, Scope::Queries))?.and(there).and(counts(mentions));
+    let micros = |duration: Duration| duration.num_microseconds().unwrap_or(i64::MAX);
+    Ok(Runs { entity, only, gap: micros(gap), reach: micros(REACH) })
 }
 
 fn unasked(columns: &[Column], name: &str, span: query::Span) -> Result<(), Error> {
@@ -214,7 +514,6 @@ fn grouping(field: &Field) -> Result<Known, Error> {
         Error::Field { name, span, .. } => {
             Error::Field { nearest: meant(&name, dimensions()).map(str::to_owned), expected: "dimension", name, span }
         }
-        Error::Later { what, span, .. } => Error::Later { what, nearest: "`task`".into(), span },
         other => other,
     })?;
     match known.dimension {
@@ -229,9 +528,11 @@ fn grouping(field: &Field) -> Result<Known, Error> {
 
 fn column(known: &Known, role: Role, kind: Kind) -> Column {
     Column {
-        title: known
-            .dimension
-            .map_or_else(|| known.name.trim_start_matches("annotation.").to_owned(), |d| d.title.to_owned()),
+        title: match (known.title, known.dimension) {
+            (Some(title), _) => title.to_owned(),
+            (None, Some(dimension)) => dimension.title.to_owned(),
+            (None, None) => known.name.trim_start_matches("annotation.").to_owned(),
+        },
         unit: known.values.unit(),
         name: known.name.clone(),
         kind,
@@ -239,63 +540,114 @@ fn column(known: &Known, role: Role, kind: Kind) -> Column {
     }
 }
 
-fn figure(item: &Item, mentions: Mentions) -> Result<(Figure, Column), Error> {
+fn figure(item: &Item, mentions: Mentions) -> Result<(&'static Measure, Figure, Column), Error> {
     let name = &item.measure;
     let measure = measure_named(name).ok_or_else(|| Error::Measure {
         name: name.clone(),
         nearest: meant(name, MEASURES.iter().map(|m| m.name)).map(str::to_owned),
-        dimension: dimension(name).is_some_and(|found| found.origin != Origin::Tables && found.groups()),
+        dimension: dimension(name).is_some_and(Dimension::groups),
         span: item.span,
     })?;
     let aggregate = aggregate(measure, item)?;
-    match (measure.name, item.within) {
-        ("attainment", None) => {
+    let within = match (measure.kind, item.within) {
+        (Made::Within, None) => {
             return Err(Error::Within {
                 problem: "`attainment` needs a time".into(),
                 hint: "for example `attainment within 30s`",
                 span: item.span,
             });
         }
-        ("attainment", Some(_)) | (_, None) => {}
-        (name, Some(within)) => {
+        (Made::Within, Some(within)) => Some(within.seconds().ok_or_else(|| Error::Within {
+            problem: format!("`within {within}` has no fixed length"),
+            hint: "for example `attainment within 30s`",
+            span: item.span,
+        })?),
+        (_, None) => None,
+        (_, Some(within)) => {
             return Err(Error::Within {
                 problem: format!("`{name}` takes no `within {within}`"),
                 hint: "only `attainment` does",
                 span: item.span,
             });
         }
-    }
+    };
     let successful = match measure.class {
         Class::Experienced if !mentions.status => Expr::Column("status").is("success"),
         _ => Expr::always(),
     };
-    let (among, fold, scale) = match measure.kind {
-        Source::Queries(when) => (Expr::always(), Fold::Count(when.expr()), 1.0),
-        Source::People => {
-            (Expr::always(), Fold::Distinct(Expr::Coalesce(vec![Expr::Column("person"), Expr::Column("user")])), 1.0)
-        }
-        Source::Share(of, among) => (among.expr(), Fold::Share(of.expr()), 1.0),
-        Source::Value { column, scale } => (successful, Fold::Of(aggregate, Expr::Column(column)), scale),
-        Source::Later(nearest) => {
-            return Err(Error::Later { what: format!("`{name}`"), nearest: format!("`{nearest}`"), span: item.span });
-        }
+    let column = |name| Expr::Column(name);
+    let at = |one: &'static str, op, other: &'static str| column(one).compare(op, column(other));
+    // The state that holds at the end of the bucket: later looks are of the next.
+    let last = || {
+        Expr::And(vec![
+            at("part_to", Comparison::Eq, "part_end"),
+            at("at", Comparison::Lt, "part_end"),
+            Expr::Or(vec![column("until").missing(), at("until", Comparison::Ge, "part_end")]),
+        ])
     };
-    let additive = match fold {
-        Fold::Count(_) => true,
-        Fold::Of(Aggregate::Sum, _) => measure.class == Class::Consumed,
+    let span = |from, to| Expr::Span(Box::new(column(from)), Box::new(column(to)));
+    let plain = Expr::always;
+    let (among, fold, scale) = match measure.kind {
+        Made::Queries(when) => (plain(), Fold::Count(when.expr()), 1.0),
+        Made::Runs => (plain(), Fold::Count(plain()), 1.0),
+        Made::People => (plain(), Fold::Distinct(Expr::Coalesce(vec![column("person"), column("user")])), 1.0),
+        Made::Share(of, among) => (among.expr(), Fold::Share(of.expr()), 1.0),
+        Made::Within => {
+            let limit = (within.unwrap_or_default() * 1e6).round() as i64;
+            let kept = column("elapsed_us").compare(Comparison::Le, Expr::Integer(limit));
+            (super::measure::When::Ended.expr(), Fold::Share(column("status").is("success").and(kept)), 1.0)
+        }
+        Made::Value { column: name, scale } => (successful, Fold::Of(aggregate, column(name)), scale),
+        Made::RunTime => (plain(), Fold::Of(aggregate, span("started_at", "ended_at")), 1e-6),
+        Made::BusyTime => (plain(), Fold::Of(aggregate, column("busy_us")), 1e-6),
+        Made::Cost => (plain(), Fold::Of(Aggregate::Sum, column("usd")), 1.0),
+        Made::Idle => (plain(), Fold::Of(Aggregate::Sum, column("idle_usd")), 1.0),
+        Made::Overlap(_) if aggregate == Aggregate::Max => {
+            (plain(), Fold::Peak(column("part_from"), column("part_to")), 1.0)
+        }
+        Made::Overlap(_) => (plain(), Fold::Of(Aggregate::Sum, span("part_from", "part_to")), 1e-6),
+        Made::Age => {
+            (at("part_to", Comparison::Eq, "part_end"), Fold::Of(Aggregate::Max, span("started_at", "part_end")), 1e-6)
+        }
+        Made::Caused => (plain(), Fold::Of(Aggregate::Sum, column("caused_us")), 1e-6),
+        Made::Stored(name) => (last(), Fold::Of(Aggregate::Sum, column(name)), 1.0),
+        Made::Worst(name) => (last(), Fold::Of(Aggregate::Max, column(name)), 1.0),
+        Made::Growth => {
+            let start = Expr::And(vec![
+                at("part_from", Comparison::Eq, "part_start"),
+                at("since", Comparison::Lt, "part_start"),
+            ]);
+            (plain(), Fold::Change(column("rows"), last(), start), 1.0)
+        }
+        Made::Freshness | Made::Idleness => (last(), Fold::Of(Aggregate::Max, span("at", "part_end")), 1e-6),
+    };
+    let additive = match measure.kind {
+        Made::Queries(_) | Made::Runs | Made::Cost | Made::Idle | Made::Caused => true,
+        Made::Overlap(_) => aggregate == Aggregate::Avg,
+        Made::Value { .. } => measure.class == Class::Consumed && aggregate == Aggregate::Sum,
         _ => false,
     };
-    let kind = match &fold {
-        Fold::Count(_) | Fold::Distinct(_) => Kind::Integer,
-        Fold::Of(Aggregate::Sum | Aggregate::Min | Aggregate::Max, _) if scale == 1.0 => Kind::Integer,
+    let kind = match (&fold, measure.kind) {
+        (_, Made::Overlap(_)) if aggregate == Aggregate::Max => Kind::Integer,
+        (Fold::Count(_) | Fold::Distinct(_), _) => Kind::Integer,
+        (Fold::Change(..), _) | (_, Made::Stored(_)) => Kind::Integer,
+        (Fold::Of(Aggregate::Sum | Aggregate::Min | Aggregate::Max, _), Made::Value { .. }) if scale == 1.0 => {
+            Kind::Integer
+        }
         _ => Kind::Number,
     };
     let title = match item.aggregate {
         Some(asked) => format!("{} {asked}", measure.title),
         None => measure.title.to_owned(),
     };
+    let over_time = matches!(measure.kind, Made::Overlap(_)) && aggregate == Aggregate::Avg;
+    let uncounted = matches!(
+        measure.kind,
+        Made::Idle | Made::Stored(_) | Made::Worst(_) | Made::Growth | Made::Freshness | Made::Idleness
+    );
+    let least = matches!(measure.kind, Made::Freshness | Made::Idleness).then(|| last().and(column("least")));
     let column = Column { name: asked_name(item), title, unit: measure.unit, kind, role: Role::Measure };
-    Ok((Figure { among, fold, scale, additive }, column))
+    Ok((measure, Figure { among, fold, scale, additive, over_time, uncounted, least }, column))
 }
 
 // The measure as it was asked, which is what people look for in the answer.
@@ -330,41 +682,138 @@ fn aggregate(measure: &Measure, item: &Item) -> Result<Aggregate, Error> {
 }
 
 fn listed(list: &query::List, asked: &Asked) -> Result<Plan, Error> {
-    let clock = Clock { now: asked.now, zone: asked.zone };
-    if list.of != Listed::Queries {
-        let of = list.of.to_string();
-        return Err(Error::Later { what: format!("`list {of}`"), nearest: "`list queries`".into(), span: list.span });
-    }
-    let by = list.order.as_ref().map(|order| known(&order.by)).transpose();
-    let (mut filter, by) = both(lower(list.filter.as_ref(), &clock), by)?;
-    if !mentions(list.filter.as_ref()).own {
+    let scope = if list.of == Listed::Touches { Scope::Touches } else { Scope::Queries };
+    let by = list.order.as_ref().map(|order| ordering(list.of, &order.by)).transpose();
+    let (filter, by) = both(lower(list.filter.as_ref(), &clock(asked, scope)), by)?;
+    let mentions = mentions(list.filter.as_ref());
+    let mut filter = filter;
+    let names = match list.of {
+        Listed::Touches => LIST_TOUCHES,
+        Listed::Runs => LIST_RUNS,
+        _ => LIST_QUERIES,
+    };
+    let selects = if list.of == Listed::Runs { Selects::Ended } else { Selects::Overlapping };
+    let of = match list.of {
+        Listed::Runs => Rows::Runs(runs(fields(list.filter.as_ref()), list.filter.as_ref(), mentions, asked)?),
+        Listed::Touches => Rows::Touches,
+        _ => Rows::Queries,
+    };
+    if !mentions.own && list.of != Listed::Runs {
         filter = filter.and(own(true));
     }
-    let mut columns = Vec::with_capacity(LIST_QUERIES.len());
-    let mut items = Vec::with_capacity(LIST_QUERIES.len());
-    for name in LIST_QUERIES {
-        let known = known(&Field::Name { name: (*name).into(), span: query::Span::default() })?;
+    let mut columns = Vec::with_capacity(names.len());
+    let mut items = Vec::with_capacity(names.len());
+    for name in names {
+        let known = part(list.of, &Field::Name { name: (*name).into(), span: query::Span::default() })?;
         let kind = known.values.kind();
-        let scale = match known.values {
-            Of::Number { scale, .. } => scale,
-            _ => 1.0,
-        };
         columns.push(column(&known, Role::Dimension, kind));
-        items.push((known.expr, scale));
+        items.push((known.expr.clone(), known.scale()));
     }
-    let newest = vec![(Expr::Column("started_at"), true), (Expr::Column("query_id"), true)];
+    let newest = match list.of {
+        Listed::Runs => vec![(Expr::Column("started_at"), true)],
+        Listed::Touches => vec![
+            (Expr::Column("started_at"), true),
+            (Expr::Column("query_id"), true),
+            (Expr::Column(TOUCHED), false),
+            (Expr::Column("touch_access"), false),
+        ],
+        _ => vec![(Expr::Column("started_at"), true), (Expr::Column("query_id"), true)],
+    };
     let descending = list.order.as_ref().is_some_and(|order| order.descending);
     let order = by.map(|by| (by.expr, descending)).into_iter().chain(newest).collect();
     let (limit, limited) = limit(list.limit, LIST_LIMIT, asked);
     Ok(Plan {
-        window: Window { from: asked.from, to: asked.to, selects: Selects::Overlapping },
+        window: Window { from: asked.from, to: asked.to, selects },
         now: asked.now,
         zone: asked.zone,
         columns,
-        question: Question::List(List { filter, items, order, limit, limited }),
+        question: Question::List(List { of, filter, items, order, limit, limited }),
+        before: None,
         rows: asked.rows,
         notices: Vec::new(),
     })
+}
+
+// What a list is ordered by: a column or fact of the query, or one of the list's own columns.
+fn ordering(of: Listed, field: &Field) -> Result<Known, Error> {
+    part(of, field)
+}
+
+// A column of a list: those of touches and runs that queries do not have, else one of the query.
+fn part(of: Listed, field: &Field) -> Result<Known, Error> {
+    let own: &[(&str, &'static str, &'static str, Of)] = match of {
+        Listed::Touches => TOUCH_COLUMNS,
+        Listed::Runs => RUN_COLUMNS,
+        _ => &[],
+    };
+    let Field::Name { name, .. } = field else { return known(field) };
+    match own.iter().find(|(known, ..)| known == name) {
+        Some((_, title, column, values)) => Ok(Known {
+            name: name.clone(),
+            title: Some(title),
+            expr: Expr::Column(column),
+            values: *values,
+            dimension: None,
+        }),
+        None => known(field),
+    }
+}
+
+static TOUCH_COLUMNS: &[(&str, &str, &str, Of)] = &[
+    ("table", "Table", TOUCHED, Of::Text),
+    ("access", "Access", "touch_access", Of::Text),
+    ("rows", "Rows", "touch_rows", Of::Number { unit: Unit::Rows, scale: 1.0 }),
+    ("bytes", "Bytes", "touch_bytes", Of::Number { unit: Unit::Bytes, scale: 1.0 }),
+    ("committed", "Committed", "touch_committed", Of::Boolean),
+];
+
+static RUN_COLUMNS: &[(&str, &str, &str, Of)] = &[
+    ("run_time", "Run time", "run_us", Of::Number { unit: Unit::Seconds, scale: 1e-6 }),
+    ("busy_time", "Busy time", "busy_us", Of::Number { unit: Unit::Seconds, scale: 1e-6 }),
+    ("queries", "Queries", "queries", Of::Number { unit: Unit::Count, scale: 1.0 }),
+    ("errors", "Errors", "errors", Of::Number { unit: Unit::Count, scale: 1.0 }),
+];
+
+// A list whose rows are groups.
+fn tabled(list: &query::List, asked: &Asked, figures_of: &[&str], by: &str) -> Result<Plan, Error> {
+    let item = |name: &&str| {
+        let (aggregate, measure) = match name.split_once(' ') {
+            Some(("max", measure)) => (Some(Aggregate::Max), measure),
+            Some(("p95", measure)) => (Some(Aggregate::Percentile(950)), measure),
+            _ => (None, *name),
+        };
+        Item { aggregate, measure: measure.into(), within: None, span: list.span }
+    };
+    let field = |name: &str| Field::Name { name: name.into(), span: list.span };
+    let query = Measures {
+        items: figures_of.iter().map(item).collect(),
+        by: vec![field("warehouse"), field(by)],
+        filter: list.filter.clone(),
+        ..Measures::default()
+    };
+    let mut plan = figures(&query, &Asked { every: None, ..*asked })?;
+    let by = match &list.order {
+        None => 2,
+        Some(order) => {
+            let name = match &order.by {
+                Field::Name { name, .. } => name.clone(),
+                Field::Key { key, .. } => format!("annotation.{key}"),
+            };
+            plan.columns.iter().position(|column| column.name == name).ok_or_else(|| Error::Field {
+                nearest: query::nearest(&name, plan.columns.iter().map(|column| column.name.as_str()))
+                    .map(str::to_owned),
+                expected: "column of the list",
+                name,
+                span: order.by.span(),
+            })?
+        }
+    };
+    let (limit, limited) = limit(list.limit, LIST_LIMIT, asked);
+    let descending = list.order.as_ref().is_none_or(|order| order.descending);
+    if let Question::Figures(figures) = &mut plan.question {
+        figures.order = Some(Order { by, descending, limit, limited });
+    }
+    Ok(plan)
 }
 
 // How many rows, and whether the panel query itself says so.
@@ -374,7 +823,7 @@ fn limit(said: Option<u64>, default: u64, asked: &Asked) -> (u64, bool) {
 
 fn ranked(values: &query::Values, asked: &Asked) -> Result<Plan, Error> {
     let (known, filter) = both(grouping(&values.of), counted(values.filter.as_ref(), asked))?;
-    let of = value(known.clone());
+    let of = value(&known);
     let (limit, limited) = limit(values.limit, VALUES_LIMIT, asked);
     let queries = measure_named("queries").map_or("Queries", |m| m.title);
     let columns = vec![
@@ -393,6 +842,7 @@ fn ranked(values: &query::Values, asked: &Asked) -> Result<Plan, Error> {
         zone: asked.zone,
         columns,
         question: Question::Values(Values { filter, of, limit, limited }),
+        before: None,
         rows: asked.rows,
         notices: Vec::new(),
     })

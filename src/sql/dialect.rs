@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{Buckets, Window};
+use crate::model::{Access, Buckets, Phase, Window};
 
 /// The differences of one warehouse's SQL. A relative of another dialect is that one with some fields replaced.
 ///
@@ -35,10 +35,62 @@ pub struct Dialect {
     pub like: fn(&str, &str) -> String,
     /// Holds a match of the portable regular expression; the pattern is raw.
     pub matches: fn(&str, &str) -> String,
+    /// The whole microseconds from the first instant to the second.
+    pub span: fn(&str, &str) -> String,
+    /// The instant so many microseconds after another.
+    pub later: fn(&str, i64) -> String,
+    /// The most spans at one instant, from the first to the second.
+    pub peak: fn(&str, &str) -> String,
+    /// Rows cut at the ends of buckets, as something `from` takes.
+    pub cut: fn(&Cut<'_>) -> String,
+    /// Columns of cut rows that this warehouse makes of others.
+    pub derived: &'static [Derived],
+}
+
+/// Rows that last, to be cut at the ends of buckets.
+///
+/// The cut rows have the `columns`, and `part_from` and `part_to`, the part inside one bucket and the window; `part_start`
+/// and `part_end`, that bucket's ends as far as they lie in the window and before now; and `part_at`, its label as
+/// [`Dialect::bucket`] gives it. A row that lasts no time has one part where it is if it is [`Phase::Whole`], else none.
+#[derive(Debug, Clone, Copy)]
+pub struct Cut<'a> {
+    /// The rows, as a `select`; its lines but the first begin with the padding.
+    pub rows: &'a str,
+    /// The columns that are needed of them.
+    pub columns: &'a [String],
+    /// The instant a row begins.
+    pub from: &'a str,
+    /// The microseconds it waits then.
+    pub wait: &'a str,
+    /// The instant it ends; missing for one that lasts.
+    pub to: &'a str,
+    /// Which part of it.
+    pub phase: Phase,
+    /// The window.
+    pub window: &'a Window,
+    /// The instant of asking.
+    pub now: DateTime<Utc>,
+    /// The buckets; none = one, the window.
+    pub buckets: Option<&'a Buckets>,
+    /// What stands before every line but the first.
+    pub pad: &'a str,
+}
+
+/// A column of cut rows that a warehouse makes of others.
+#[derive(Debug, Clone, Copy)]
+pub struct Derived {
+    /// Its name.
+    pub name: &'static str,
+    /// The columns of the query it is made of.
+    pub of: &'static [&'static str],
+    /// Its SQL, over those and the columns of [`Cut`].
+    pub sql: &'static str,
+    /// Whether [`Relation::Nobody`] has rows for it beside those of the queries.
+    pub nobody: bool,
 }
 
 /// The relations a warehouse gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Relation {
     /// One row a statement.
     Query,
@@ -46,6 +98,10 @@ pub enum Relation {
     Touch,
     /// One row a table and moment.
     TableState,
+    /// One row a warehouse and minute, with the part of the bill in which nothing ran as `idle_usd`.
+    Idle,
+    /// Waiting while nobody was active, in the shape of cut queries with `caused_us`.
+    Nobody,
 }
 
 impl Relation {
@@ -55,7 +111,22 @@ impl Relation {
             Relation::Query => "query",
             Relation::Touch => "touch",
             Relation::TableState => "table_state",
+            Relation::Idle => "idle",
+            Relation::Nobody => "nobody",
         }
+    }
+
+    /// Every relation.
+    pub const ALL: [Relation; 5] =
+        [Relation::Query, Relation::Touch, Relation::TableState, Relation::Idle, Relation::Nobody];
+}
+
+/// The column of a table that queries use so, beside the columns of the query.
+pub fn table_column(access: Access) -> &'static str {
+    match access {
+        Access::Read => "read_table",
+        Access::Write => "write_table",
+        Access::Any => crate::model::TOUCHED,
     }
 }
 

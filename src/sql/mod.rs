@@ -4,6 +4,7 @@
 
 mod dialect;
 mod render;
+mod source;
 
-pub use dialect::{Dialect, Relation, identifier};
+pub use dialect::{Cut, Derived, Dialect, Relation, identifier, table_column};
 pub use render::{Error, Output, Statement, render};

@@ -1,10 +1,18 @@
 //! One plan, one statement.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::dialect::{Dialect, Relation, identifier};
+use super::{
+    dialect::{Dialect, Relation, identifier, table_column},
+    source::Named,
+};
+use chrono::{DateTime, Utc};
+
 use crate::{
-    model::{Expr, Figure, Figures, Fold, Kind, List, Negated, Pick, Plan, Question, Role, Selects, Values, Window},
+    model::{
+        Access, Buckets, Expr, Figure, Figures, Fold, Kind, List, Negated, Pick, Plan, Question, Role, Rows, Runs,
+        Section, Selects, Source, Values, Window,
+    },
     query::{Aggregate, Comparison, End},
     settings::ROWS,
 };
@@ -14,8 +22,14 @@ use crate::{
 pub struct Statement {
     /// The SQL.
     pub text: String,
-    /// The part of time it reads.
+    /// The relations it reads, and the part of time of each.
+    pub reads: BTreeMap<Relation, Window>,
+    /// The buckets its rows are cut at, if they are.
+    pub buckets: Option<Buckets>,
+    /// The part of time it is about.
     pub window: Window,
+    /// The instant of asking.
+    pub now: DateTime<Utc>,
     /// The raw annotation keys it reads.
     pub keys: Vec<String>,
     /// Whether it is about one or a few values of a dimension, so that most rows are not worth reading whole.
@@ -35,6 +49,8 @@ pub enum Output {
     Figure(usize),
     /// How many queries the n-th figure is about.
     Count(usize),
+    /// Whether the n-th figure is a lower bound.
+    Least(usize),
     /// The group's place in the order, from 1; those not picked share the next.
     Place,
     /// How many groups there are.
@@ -51,7 +67,7 @@ pub enum Error {
     Lacks(String),
 }
 
-/// The statement that answers the plan in the dialect.
+/// The statement that answers the plan in the dialect; what it is compared with, [`Plan::before`], is another.
 pub fn render(plan: &Plan, dialect: &Dialect) -> Result<Statement, Error> {
     let writer = Writer { plan, dialect };
     let (text, outputs) = match &plan.question {
@@ -77,20 +93,120 @@ pub fn render(plan: &Plan, dialect: &Dialect) -> Result<Statement, Error> {
         (Some((_, sentence)), Question::Figures(_) | Question::Values(_)) => Err(Error::Lacks((*sentence).to_owned())),
         _ => Ok(Statement {
             text,
+            reads: reads(plan),
+            buckets: match &plan.question {
+                Question::Figures(figures) => figures.buckets.clone(),
+                _ => None,
+            },
             window: plan.window,
+            now: plan.now,
             keys: keys.into_iter().collect(),
-            selective: selective(filter(plan)),
+            selective: filters(plan).into_iter().all(selective),
             outputs,
         }),
     }
 }
 
-fn filter(plan: &Plan) -> &Expr {
+fn filters(plan: &Plan) -> Vec<&Expr> {
     match &plan.question {
-        Question::Figures(Figures { filter, .. })
-        | Question::List(List { filter, .. })
-        | Question::Values(Values { filter, .. }) => filter,
+        Question::Figures(figures) => figures
+            .sections
+            .iter()
+            .map(|section| match &section.source {
+                Source::Runs(runs) => &runs.only,
+                _ => &section.filter,
+            })
+            .collect(),
+        Question::List(List { of: Rows::Runs(Runs { only, .. }), .. }) => vec![only],
+        Question::List(List { filter, .. }) | Question::Values(Values { filter, .. }) => vec![filter],
     }
+}
+
+// The widest part of time of every relation.
+fn reads(plan: &Plan) -> BTreeMap<Relation, Window> {
+    let mut reads: BTreeMap<Relation, Window> = BTreeMap::new();
+    let mut read = |relation, window: Window| {
+        reads
+            .entry(relation)
+            .and_modify(|known| {
+                known.from = known.from.min(window.from);
+                known.to = known.to.max(window.to);
+                if window.selects == Selects::Overlapping {
+                    known.selects = Selects::Overlapping;
+                }
+            })
+            .or_insert(window);
+    };
+    match &plan.question {
+        Question::Figures(figures) => {
+            for section in &figures.sections {
+                let window = section.window;
+                match &section.source {
+                    Source::Ended | Source::Parts(_) | Source::Seen { tables: false } => read(Relation::Query, window),
+                    Source::Runs(runs) => read(Relation::Query, around(window, runs)),
+                    Source::Idle => read(Relation::Idle, window),
+                    Source::States(touching) => {
+                        read(Relation::TableState, window);
+                        if touching.is_some() {
+                            read(Relation::Query, plan.window);
+                            read(Relation::Touch, plan.window);
+                        }
+                    }
+                    Source::Written(access) => {
+                        read(Relation::Touch, window);
+                        match access {
+                            Access::Any => read(Relation::TableState, window),
+                            _ => read(Relation::Query, window),
+                        }
+                    }
+                    Source::Seen { tables: true } => {
+                        read(Relation::Touch, window);
+                        read(Relation::TableState, window);
+                    }
+                }
+                let figured = || section.figures.iter().filter_map(|nth| figures.figures.get(*nth));
+                if figured().any(|figure| matches!(&figure.fold, Fold::Of(_, Expr::Column("caused_us")))) {
+                    read(Relation::Nobody, window);
+                }
+                let mut touches = false;
+                for part in section.groups.iter().chain([&section.filter]) {
+                    part.walk(&mut |part| touches |= matches!(part, Expr::Table(_) | Expr::Touches(..)));
+                }
+                if touches {
+                    read(Relation::Touch, window);
+                }
+            }
+        }
+        Question::List(list) => {
+            let window = match &list.of {
+                Rows::Runs(runs) => around(plan.window, runs),
+                _ => plan.window,
+            };
+            read(Relation::Query, window);
+            let mut touches = list.of == Rows::Touches;
+            list.filter.walk(&mut |part| touches |= matches!(part, Expr::Touches(..)));
+            if touches {
+                read(Relation::Touch, window);
+            }
+        }
+        Question::Values(values) => {
+            read(Relation::Query, plan.window);
+            let mut touches = false;
+            for part in [&values.of, &values.filter] {
+                part.walk(&mut |part| touches |= matches!(part, Expr::Table(_) | Expr::Touches(..)));
+            }
+            if touches {
+                read(Relation::Touch, plan.window);
+            }
+        }
+    }
+    reads
+}
+
+/// The window in which the queries of a run lie that ends in another.
+pub(super) fn around(window: Window, runs: &Runs) -> Window {
+    let reach = chrono::Duration::microseconds(runs.reach);
+    Window { from: window.from - reach, to: window.to + reach, selects: Selects::Ended }
 }
 
 // Nearly every query succeeds and most are no utility statements: those tests select nothing.
@@ -107,14 +223,16 @@ fn selective(filter: &Expr) -> bool {
 fn each<'a>(plan: &'a Plan, visit: &mut dyn FnMut(&'a Expr)) {
     match &plan.question {
         Question::Figures(figures) => {
-            visit(&figures.filter);
-            figures.groups.iter().for_each(&mut *visit);
-            for figure in &figures.figures {
-                visit(&figure.among);
-                match &figure.fold {
-                    Fold::Count(x) | Fold::Distinct(x) | Fold::Share(x) | Fold::Of(_, x) => visit(x),
+            for section in &figures.sections {
+                visit(&section.filter);
+                section.groups.iter().for_each(&mut *visit);
+                match &section.source {
+                    Source::Runs(runs) => visit(&runs.only),
+                    Source::States(Some(touching)) => visit(touching),
+                    _ => {}
                 }
             }
+            figures.figures.iter().for_each(|figure| parts(figure).into_iter().for_each(&mut *visit));
         }
         Question::List(list) => {
             visit(&list.filter);
@@ -128,9 +246,21 @@ fn each<'a>(plan: &'a Plan, visit: &mut dyn FnMut(&'a Expr)) {
     }
 }
 
-struct Writer<'a> {
-    plan: &'a Plan,
-    dialect: &'a Dialect,
+/// The expressions of a figure.
+pub(super) fn parts(figure: &Figure) -> Vec<&Expr> {
+    let mut parts = vec![&figure.among];
+    parts.extend(figure.least.as_ref());
+    match &figure.fold {
+        Fold::Count(x) | Fold::Distinct(x) | Fold::Share(x) | Fold::Of(_, x) => parts.push(x),
+        Fold::Peak(x, y) => parts.extend([x, y]),
+        Fold::Change(x, y, z) => parts.extend([x, y, z]),
+    }
+    parts
+}
+
+pub(super) struct Writer<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) dialect: &'a Dialect,
 }
 
 impl Writer<'_> {
@@ -145,9 +275,6 @@ impl Writer<'_> {
     fn groups(&self, figures: &Figures) -> (String, Vec<Output>) {
         let (select, outputs, keys) = self.grouped(figures, true, "");
         let mut lines = vec![select];
-        if keys > 0 {
-            lines.push(format!("group by {}", ordinals(keys)));
-        }
         if figures.buckets.is_none() && keys > 0 {
             let groups = (1..=keys).map(|nth| format!("{nth} nulls last"));
             let order = std::iter::once(format!("{} desc nulls last", keys + 1)).chain(groups);
@@ -170,8 +297,8 @@ impl Writer<'_> {
     // next one, where what adds up is added up.
     fn picked(&self, figures: &Figures, pick: Pick) -> (String, Vec<Output>) {
         let names = self.names(figures);
-        let (select, mut outputs, keys) = self.grouped(figures, false, "  ");
-        let grouped = format!("  {select}\n  group by {}", ordinals(keys));
+        let (select, mut outputs, _) = self.grouped(figures, false, "  ");
+        let grouped = format!("  {select}");
         let place = format!(
             "case when place <= {0} then place else {1} end as place",
             pick.count,
@@ -190,7 +317,8 @@ impl Writer<'_> {
                     false => format!("max(case when place <= {} then {from}{name} end) as {name}", pick.count),
                 });
             }
-            folds.extend(names.counts.iter().map(|count| format!("sum({from}{count}) as {count}")));
+            folds.extend(names.counts.iter().flatten().map(|count| format!("sum({from}{count}) as {count}")));
+            folds.extend(names.least.iter().flatten().map(|least| format!("max({from}{least}) as {least}")));
             folds.push("max(group_count) as group_count".to_owned());
             folds
         };
@@ -200,8 +328,8 @@ impl Writer<'_> {
                 text.push_str(&format!("\nselect\n  {select}\nfrom ranked\ngroup by 1\norder by 1"));
             }
             Some(_) => {
-                let (series, _, series_keys) = self.grouped(figures, true, "  ");
-                let series = format!("  {series}\n  group by {}", ordinals(series_keys));
+                let (series, ..) = self.grouped(figures, true, "  ");
+                let series = format!("  {series}");
                 let same: Vec<String> = names
                     .groups
                     .iter()
@@ -225,29 +353,96 @@ impl Writer<'_> {
         (text, outputs)
     }
 
-    // `select … from … where …`, its columns, and how many of them are keys of the groups.
+    // `select … from … group by …`, its columns, and how many of them are keys of the groups.
     fn grouped(&self, figures: &Figures, bucketed: bool, pad: &str) -> (String, Vec<Output>, usize) {
         let names = self.names(figures);
-        let mut select = Vec::new();
-        let mut outputs = Vec::new();
-        if let Some(buckets) = figures.buckets.as_ref().filter(|_| bucketed) {
-            select.push(format!("{} as {}", (self.dialect.bucket)("ended_at", buckets), identifier("time")));
-            outputs.push(Output::Bucket);
+        let buckets = figures.buckets.as_ref().filter(|_| bucketed);
+        let mut outputs: Vec<Output> = buckets.iter().map(|_| Output::Bucket).collect();
+        outputs.extend((0..figures.dimensions).map(Output::Group));
+        let keys = outputs.len();
+        let all = 0..figures.figures.len();
+        outputs.extend(all.clone().map(Output::Figure));
+        let there = |column: &[Option<String>], nth: &usize| column.get(*nth).is_some_and(Option::is_some);
+        outputs.extend(all.clone().filter(|nth| there(&names.counts, nth)).map(Output::Count));
+        outputs.extend(all.filter(|nth| there(&names.least, nth)).map(Output::Least));
+        if let [section] = figures.sections.as_slice() {
+            return (self.section(section, figures, &names, buckets, pad), outputs, keys);
         }
-        for (nth, (group, name)) in figures.groups.iter().zip(&names.groups).enumerate() {
-            select.push(aliased(&self.expr(group), name));
-            outputs.push(Output::Group(nth));
+        let inner = format!("{pad}  ");
+        let sections: Vec<String> = figures
+            .sections
+            .iter()
+            .map(|section| format!("{inner}{}", self.section(section, figures, &names, buckets, &inner)))
+            .collect();
+        let time = buckets.map(|_| identifier("time"));
+        let mut select: Vec<String> = time.into_iter().chain(names.groups.iter().cloned()).collect();
+        select.extend(names.figures.iter().map(|figure| format!("max({figure}) as {figure}")));
+        for name in names.counts.iter().chain(&names.least).flatten() {
+            select.push(format!("max({name}) as {name}"));
+        }
+        let text = format!(
+            "select\n{pad}  {}\n{pad}from (\n{}\n{pad}) as sections{}",
+            select.join(&format!(",\n{pad}  ")),
+            sections.join(&format!("\n{inner}union all\n")),
+            grouping(keys, pad)
+        );
+        (text, outputs, keys)
+    }
+
+    // One section's groups and figures; those of other sections are null, so that all can stand below each other.
+    fn section(
+        &self,
+        section: &Section,
+        figures: &Figures,
+        names: &Names,
+        buckets: Option<&Buckets>,
+        pad: &str,
+    ) -> String {
+        let source = self.source(section, figures, &names.groups, buckets, pad);
+        let mut select = Vec::new();
+        if buckets.is_some() {
+            select.push(format!("{} as {}", source.time, identifier("time")));
+        }
+        for (group, name) in source.groups.iter().zip(&names.groups) {
+            select.push(aliased(group, name));
         }
         let keys = select.len();
+        let own = |nth: usize| section.figures.contains(&nth);
         for (nth, (figure, name)) in figures.figures.iter().zip(&names.figures).enumerate() {
-            select.push(format!("{} as {name}", self.figure(figure)));
-            outputs.push(Output::Figure(nth));
+            select.push(match own(nth) {
+                true => format!("{} as {name}", self.figure(figure)),
+                false => format!("null as {name}"),
+            });
         }
         for (nth, (figure, name)) in figures.figures.iter().zip(&names.counts).enumerate() {
-            select.push(format!("{} as {name}", self.count(&figure.among)));
-            outputs.push(Output::Count(nth));
+            match (name, own(nth)) {
+                (Some(name), true) if matches!(section.source, Source::Runs(_)) => {
+                    select.push(format!("sum(queries) as {name}"));
+                }
+                (Some(name), true) => select.push(format!("{} as {name}", self.count(&figure.among))),
+                (Some(name), false) => select.push(format!("null as {name}")),
+                (None, _) => {}
+            }
         }
-        (self.select(&select, &figures.filter, pad), outputs, keys)
+        for (nth, (figure, name)) in figures.figures.iter().zip(&names.least).enumerate() {
+            match (name, &figure.least, own(nth)) {
+                (Some(name), Some(least), true) => {
+                    select.push(format!("max(case when {} then 1 else 0 end) as {name}", self.test(least)));
+                }
+                (Some(name), _, _) => select.push(format!("null as {name}")),
+                (None, ..) => {}
+            }
+        }
+        let tests = match source.tests.as_slice() {
+            [] => String::new(),
+            tests => format!("\n{pad}where {}", tests.join(&format!("\n{pad}  and "))),
+        };
+        format!(
+            "select\n{pad}  {}\n{pad}from {}{tests}{}",
+            select.join(&format!(",\n{pad}  ")),
+            source.from,
+            grouping(keys, pad)
+        )
     }
 
     fn list(&self, list: &List) -> (String, Vec<Output>) {
@@ -265,29 +460,66 @@ impl Writer<'_> {
                 format!("{} {} nulls last", self.expr(by), if *descending { "desc" } else { "asc" })
             })
             .collect();
-        let text = format!(
-            "{}\norder by {}\nlimit {}",
-            self.select(&select, &list.filter, ""),
-            order.join(", "),
-            list.limit.saturating_add(1)
-        );
+        let rows = match &list.of {
+            Rows::Queries => self.select(&select, &list.filter, ""),
+            Rows::Touches => self.touches(&select, &list.filter),
+            Rows::Runs(runs) => {
+                let mut wanted: Vec<Named<'_>> = Vec::new();
+                for (item, _) in &list.items {
+                    item.walk(&mut |part| {
+                        if let Expr::Column(name) = part
+                            && !RUN_COLUMNS.contains(name)
+                        {
+                            wanted.push((part, identifier(name)));
+                        }
+                    });
+                }
+                for (nth, (by, _)) in list.order.iter().enumerate() {
+                    if !wanted.iter().any(|(known, _)| *known == by) && !matches!(by, Expr::Column(_)) {
+                        wanted.push((by, format!("order_{nth}")));
+                    }
+                }
+                let window = self.plan.window;
+                let from = self.runs(runs, window, &list.filter, &wanted, "");
+                format!("select\n  {}\nfrom {from}", select.join(",\n  "))
+            }
+        };
+        let text = format!("{rows}\norder by {}\nlimit {}", order.join(", "), list.limit.saturating_add(1));
         (text, self.plan.columns.iter().map(|column| Output::Item(column.kind)).collect())
     }
 
     fn values(&self, values: &Values) -> (String, Vec<Output>) {
         let name = self.plan.columns.first().map_or_else(|| "value".into(), |column| group_name(&column.name, 0));
         let select = [aliased(&self.expr(&values.of), &name), "count(*) as queries".to_owned()];
+        let window = &self.plan.window;
+        let from = self.queries(window, [&values.of], "");
         let text = format!(
             "{}\ngroup by 1\norder by 2 desc, 1 nulls last\nlimit {}",
-            self.select(&select, &values.filter, ""),
+            self.selected(&select, &from, window, &values.filter, ""),
             values.limit.saturating_add(1)
         );
         (text, vec![Output::Group(0), Output::Figure(0)])
     }
 
     // `pad` stands before every line but the first. Lines are never indented afterwards: a literal can hold line breaks.
-    fn select(&self, columns: &[String], filter: &Expr, pad: &str) -> String {
-        let window = &self.plan.window;
+    pub(super) fn select(&self, columns: &[String], filter: &Expr, pad: &str) -> String {
+        self.selected(columns, &self.relation(Relation::Query, &self.plan.window), &self.plan.window, filter, pad)
+    }
+
+    pub(super) fn selected(&self, columns: &[String], from: &str, window: &Window, filter: &Expr, pad: &str) -> String {
+        format!(
+            "select\n{pad}  {}\n{pad}from {from}\n{pad}where {}",
+            columns.join(&format!(",\n{pad}  ")),
+            self.tests(window, filter).join(&format!("\n{pad}  and "))
+        )
+    }
+
+    pub(super) fn relation(&self, relation: Relation, window: &Window) -> String {
+        (self.dialect.relation)(relation, window)
+    }
+
+    /// What the rows of a window pass.
+    pub(super) fn tests(&self, window: &Window, filter: &Expr) -> Vec<String> {
         let instant = self.dialect.instant;
         let mut tests = match window.selects {
             Selects::Ended => {
@@ -298,16 +530,16 @@ impl Writer<'_> {
                 format!("(ended_at >= {} or ended_at is null)", instant(window.from)),
             ],
         };
+        tests.extend(self.all(filter));
+        tests
+    }
+
+    /// The tests of a condition, one by one where they are few.
+    pub(super) fn all(&self, filter: &Expr) -> Vec<String> {
         match filter {
-            Expr::And(all) if all.len() <= FLAT => tests.extend(all.iter().map(|test| self.test(test))),
-            other => tests.push(self.test(other)),
+            Expr::And(all) if all.len() <= FLAT => all.iter().map(|test| self.test(test)).collect(),
+            other => vec![self.test(other)],
         }
-        format!(
-            "select\n{pad}  {}\n{pad}from {}\n{pad}where {}",
-            columns.join(&format!(",\n{pad}  ")),
-            (self.dialect.relation)(Relation::Query, window),
-            tests.join(&format!("\n{pad}  and "))
-        )
     }
 
     fn names(&self, figures: &Figures) -> Names {
@@ -316,9 +548,19 @@ impl Writer<'_> {
             groups: role(Role::Dimension).enumerate().map(|(nth, column)| group_name(&column.name, nth)).collect(),
             figures: role(Role::Measure).map(|column| identifier(&column.name)).collect(),
             counts: match figures.min {
-                Some(_) => (1..=figures.figures.len()).map(|nth| format!("count_{nth}")).collect(),
+                Some(_) => {
+                    let count =
+                        |(nth, figure): (usize, &Figure)| (!figure.uncounted).then(|| format!("count_{}", nth + 1));
+                    figures.figures.iter().enumerate().map(count).collect()
+                }
                 None => Vec::new(),
             },
+            least: figures
+                .figures
+                .iter()
+                .enumerate()
+                .map(|(nth, figure)| figure.least.as_ref().map(|_| format!("least_{}", nth + 1)))
+                .collect(),
         }
     }
 
@@ -328,7 +570,7 @@ impl Writer<'_> {
             End::Top => "desc",
             End::Bottom => "asc",
         };
-        let first = names.figures.first().map(|figure| match (min, names.counts.first()) {
+        let first = names.figures.first().map(|figure| match (min, names.counts.first().and_then(Option::as_ref)) {
             (Some(min), Some(count)) => format!("case when {count} >= {min} then {figure} end {direction} nulls last"),
             _ => format!("{figure} {direction} nulls last"),
         });
@@ -356,6 +598,12 @@ impl Writer<'_> {
             Fold::Of(Aggregate::Min, of) => format!("min({})", chosen(of)),
             Fold::Of(Aggregate::Max, of) => format!("max({})", chosen(of)),
             Fold::Of(Aggregate::Sum, of) => format!("sum({})", chosen(of)),
+            Fold::Peak(from, to) => (self.dialect.peak)(&chosen(from), &chosen(to)),
+            Fold::Change(of, end, start) => {
+                let (of, end, start) = (self.expr(of), self.test(end), self.test(start));
+                let held = |when: &str| format!("sum(case when {when} then {of} else 0 end)");
+                format!("case when count(case when {end} then {of} end) > 0 then {} - {} end", held(&end), held(&start))
+            }
         };
         self.scaled(&folded, figure.scale)
     }
@@ -375,7 +623,7 @@ impl Writer<'_> {
     }
 
     // A condition that may stand beside `and`.
-    fn test(&self, expr: &Expr) -> String {
+    pub(super) fn test(&self, expr: &Expr) -> String {
         match expr {
             Expr::Or(parts) if parts.len() > 1 => format!("({})", self.expr(expr)),
             Expr::And(parts) if parts.len() > 1 => format!("({})", self.expr(expr)),
@@ -383,7 +631,7 @@ impl Writer<'_> {
         }
     }
 
-    fn expr(&self, expr: &Expr) -> String {
+    pub(super) fn expr(&self, expr: &Expr) -> String {
         let dialect = self.dialect;
         match expr {
             Expr::Column(name) => identifier(name),
@@ -407,6 +655,9 @@ impl Writer<'_> {
             Expr::Missing(x, negated) => format!("{} is {}null", self.expr(x), not(*negated)),
             Expr::Like(x, pattern, negated) => turned((dialect.like)(&self.expr(x), pattern), *negated),
             Expr::Match(x, pattern, negated) => turned((dialect.matches)(&self.expr(x), pattern), *negated),
+            Expr::Span(from, to) => (dialect.span)(&self.expr(from), &self.expr(to)),
+            Expr::Table(access) => table_column(*access).to_owned(),
+            Expr::Touches(access, test, negated) => self.touching(*access, test, *negated),
         }
     }
 
@@ -427,10 +678,22 @@ impl Writer<'_> {
 /// Longer chains of `and` and `or` are written as balanced trees.
 const FLAT: usize = 16;
 
-struct Names {
+pub(super) struct Names {
     groups: Vec<String>,
     figures: Vec<String>,
-    counts: Vec<String>,
+    // Of figures that `min` asks about, and of those that can be lower bounds.
+    counts: Vec<Option<String>>,
+    least: Vec<Option<String>>,
+}
+
+// What runs have that queries have not, or otherwise.
+const RUN_COLUMNS: &[&str] = &["started_at", "ended_at", "run_us", "busy_us", "queries", "errors"];
+
+fn grouping(keys: usize, pad: &str) -> String {
+    match keys {
+        0 => String::new(),
+        keys => format!("\n{pad}group by {}", ordinals(keys)),
+    }
 }
 
 // A raw key can hold anything, so its column is numbered.
@@ -441,7 +704,7 @@ fn group_name(name: &str, nth: usize) -> String {
     }
 }
 
-fn aliased(x: &str, name: &str) -> String {
+pub(super) fn aliased(x: &str, name: &str) -> String {
     if x == name { x.to_owned() } else { format!("{x} as {name}") }
 }
 

@@ -34,11 +34,16 @@ use futures::{
     stream::{self, BoxStream},
 };
 
-use super::{Error, Rows, Span, Warehouse, percentile::percentile};
+use super::{
+    Error, Rows, Span, Warehouse,
+    cut::{cut, word},
+    peak::peak,
+    percentile::percentile,
+};
 use crate::{
     history::{Entry, Files, History, Table, record::Harvest, schema},
-    model::{Buckets, Every, NONE, Selects},
-    sql::{Dialect, Statement, identifier},
+    model::{Buckets, Every, NONE, Selects, Window},
+    sql::{Cut, Derived, Dialect, Relation, Statement, identifier},
 };
 
 /// DataFusion's SQL over the stored columns.
@@ -62,6 +67,40 @@ pub static DIALECT: Dialect = Dialect {
         true => format!("{x} ~ {}", (DIALECT.text)(&format!("(?s)({pattern})"))),
         false => format!("{x} ~ {}", (DIALECT.text)(&format!("(?s){pattern}"))),
     },
+    span: |from, to| format!("(cast({to} as bigint) - cast({from} as bigint))"),
+    later: |x, micros| match micros % 1_000_000 {
+        0 => format!("{x} + interval '{} seconds'", micros / 1_000_000),
+        _ => format!("{x} + interval '{micros} microseconds'"),
+    },
+    peak: |from, to| format!("peak({from}, {to})"),
+    cut: |cut| {
+        let Cut { rows, columns, from, wait, to, phase, window, now, pad, .. } = cut;
+        let columns: String = columns.iter().map(|column| format!("{column}, ")).collect();
+        let instant = DIALECT.instant;
+        format!(
+            "(\n{pad}  select {columns}part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, \
+             part['from'] as part_from, part['to'] as part_to\n{pad}  from (\n{pad}    select {columns}unnest(cut('{}', \
+             {from}, {wait}, {to}, {}, {})) as part from (\n{pad}    {rows}\n{pad}    ) as lasting\n{pad}  ) as \
+             cut\n{pad}) as parts",
+            word(*phase),
+            instant(window.from),
+            instant(window.to.min(*now).max(window.from)),
+        )
+    },
+    derived: &[
+        Derived {
+            name: "usd",
+            of: &["warehouse", "exec_us", "cache_hit"],
+            sql: "usd(warehouse, part_from, part_to, started_at, queue_us, ended_at, exec_us, cache_hit)",
+            nobody: false,
+        },
+        Derived {
+            name: "caused_us",
+            of: &["warehouse", "queue"],
+            sql: "caused(warehouse, queue, part_from, part_to)",
+            nobody: true,
+        },
+    ],
 };
 
 fn bucket(x: &str, buckets: &Buckets) -> String {
@@ -127,9 +166,18 @@ impl Engine {
         let now = Utc::now();
         let shift = clock.map_or(Duration::zero(), |clock| clock.shift(now));
         let seen = clock.map(|clock| clock.now.unwrap_or(now) - shift);
-        let files = self.files(statement, shift, seen).await?;
-        let context = self.context(statement.selective);
-        self.register(&context, statement, &files, shift, seen).await?;
+        let context = self.context(statement);
+        let mut covered = None;
+        let mut notices = Vec::new();
+        for (relation, window) in &statement.reads {
+            let Some(table) = stored(*relation) else { continue };
+            let files = self.files(table, *window, shift, seen).await?;
+            self.register(&context, table, &statement.keys, &files, shift, seen).await?;
+            if covered.is_none() || *relation == Relation::Query {
+                covered = files.covered;
+            }
+            notices.extend(files.notices);
+        }
         let frame = context.sql(&statement.text).await.map_err(refused)?;
         let mut stream = frame.execute_stream().await.map_err(refused)?;
         let mut batches: Vec<RecordBatch> = Vec::new();
@@ -140,14 +188,14 @@ impl Engine {
             let to = seen.map_or(to, |seen| to.min(seen));
             (from < to).then_some((from + shift, to + shift))
         };
-        let covered = files.covered.map(|covered| covered.into_iter().filter_map(shown).collect());
-        Ok(Rows { batches, notices: files.notices, covered })
+        let covered = covered.map(|covered: Vec<_>| covered.into_iter().filter_map(shown).collect());
+        Ok(Rows { batches, notices, covered })
     }
 
-    fn context(&self, selective: bool) -> SessionContext {
+    fn context(&self, statement: &Statement) -> SessionContext {
         let mut config = self.config.clone();
         // Filtering while decoding pays only where little is left.
-        config.options_mut().execution.parquet.pushdown_filters = selective;
+        config.options_mut().execution.parquet.pushdown_filters = statement.selective;
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(self.runtime.clone())
@@ -155,60 +203,71 @@ impl Engine {
             .build();
         let context = SessionContext::new_with_state(state);
         context.register_udaf(percentile());
+        context.register_udaf(peak());
+        context.register_udf(cut(statement.buckets.as_ref()));
         context
     }
 
-    async fn files(&self, statement: &Statement, shift: Duration, seen: Option<DateTime<Utc>>) -> Result<Files, Error> {
-        let window = statement.window;
+    async fn files(
+        &self,
+        table: Table,
+        window: Window,
+        shift: Duration,
+        seen: Option<DateTime<Utc>>,
+    ) -> Result<Files, Error> {
         let (from, to) = (window.from - shift, window.to - shift);
         let (until, started) = match window.selects {
-            Selects::Ended => (to, to),
+            Selects::Ended => (to, DateTime::<Utc>::MAX_UTC),
             Selects::Overlapping => (DateTime::<Utc>::MAX_UTC, to),
         };
         let until = seen.map_or(until, |seen| until.min(seen));
         let history = self.history.clone();
-        tokio::task::spawn_blocking(move || history.files(Table::Query, from, until, started))
+        tokio::task::spawn_blocking(move || history.files(table, from, until, started))
             .await
             .map_err(|cause| Error::Engine(cause.to_string()))?
             .map_err(Error::History)
     }
 
-    // The relation `query` as the statement sees it: files that keep its raw keys as columns and files that do not
-    // side by side, and a demo's times moved to today.
+    // The relation as the statement sees it: files that keep its raw keys as columns and files that do not side by side,
+    // and a demo's times moved to today.
     async fn register(
         &self,
         context: &SessionContext,
-        statement: &Statement,
+        table: Table,
+        keys: &[String],
         files: &Files,
         shift: Duration,
         seen: Option<DateTime<Utc>>,
     ) -> Result<(), Error> {
-        let keys = &statement.keys;
+        let keys = if table == Table::Query { keys } else { &[] };
         let (plain, mapped): (Vec<_>, Vec<_>) =
             files.whole.iter().partition(|(_, entry)| keys.iter().all(|key| entry.keys.contains(key)));
-        let scan = |files: &[&(std::path::PathBuf, Entry)], keys: &[String]| Scan::new(files, keys).map(Arc::new);
+        let scan =
+            |files: &[&(std::path::PathBuf, Entry)], keys: &[String]| Scan::new(table, files, keys).map(Arc::new);
         if mapped.is_empty() && shift.is_zero() && seen.is_none() {
-            context.register_table("query", scan(&plain, keys)?).map_err(refused)?;
+            context.register_table(table.name(), scan(&plain, keys)?).map_err(refused)?;
             return Ok(());
         }
         let mut parts = Vec::new();
-        let columns: Vec<String> = Table::Query
+        let columns: Vec<String> = table
             .fields()
             .iter()
             .map(|field| match field.name().as_str() {
-                name @ ("started_at" | "ended_at") if !shift.is_zero() => {
+                name @ ("started_at" | "ended_at" | "at") if !shift.is_zero() => {
                     format!("{name} + interval '{} days' as {name}", shift.num_days())
                 }
                 name => identifier(name),
             })
             .collect();
         // The demo's rows after its now have not happened yet.
-        let happened = seen.map(|seen| format!(" where ended_at < {}", (DIALECT.instant)(seen))).unwrap_or_default();
+        let happened =
+            seen.map(|seen| format!(" where {} < {}", table.time(), (DIALECT.instant)(seen))).unwrap_or_default();
         for (name, files, promoted) in [("plain", &plain, true), ("mapped", &mapped, false)] {
             if files.is_empty() && (promoted != mapped.is_empty()) {
                 continue;
             }
-            context.register_table(name, scan(files, if promoted { keys } else { &[] })?).map_err(refused)?;
+            let name = format!("{name}_{}", table.name());
+            context.register_table(&name, scan(files, if promoted { keys } else { &[] })?).map_err(refused)?;
             let raw = keys.iter().map(|key| {
                 let column = identifier(&schema::promoted_column(key));
                 match promoted {
@@ -220,8 +279,18 @@ impl Engine {
             parts.push(format!("select {} from {name}{happened}", select.join(", ")));
         }
         let view = context.sql(&parts.join(" union all ")).await.map_err(refused)?;
-        context.register_table("query", view.into_view()).map_err(refused)?;
+        context.register_table(table.name(), view.into_view()).map_err(refused)?;
         Ok(())
+    }
+}
+
+// The stored table behind a relation; the others are worked out.
+fn stored(relation: Relation) -> Option<Table> {
+    match relation {
+        Relation::Query => Some(Table::Query),
+        Relation::Touch => Some(Table::Touch),
+        Relation::TableState => Some(Table::TableState),
+        Relation::Idle | Relation::Nobody => None,
     }
 }
 
@@ -266,14 +335,14 @@ struct Scan {
 }
 
 impl Scan {
-    fn new(files: &[&(std::path::PathBuf, Entry)], keys: &[String]) -> Result<Scan, Error> {
+    fn new(table: Table, files: &[&(std::path::PathBuf, Entry)], keys: &[String]) -> Result<Scan, Error> {
         // Views share the bytes of a page's dictionary; plain strings would copy them for every row.
         let viewed = |field: Field| match field.data_type() {
             DataType::Utf8 => field.with_data_type(DataType::Utf8View),
             _ => field,
         };
         let promoted = keys.iter().map(|key| Field::new(schema::promoted_column(key), DataType::Utf8, true));
-        let fields: Vec<Field> = Table::Query.fields().into_iter().chain(promoted).map(viewed).collect();
+        let fields: Vec<Field> = table.fields().into_iter().chain(promoted).map(viewed).collect();
         let located = |(path, entry): &&(std::path::PathBuf, Entry)| {
             let unreadable =
                 |cause: String| Error::Engine(format!("the path {} cannot be read: {cause}", path.display()));

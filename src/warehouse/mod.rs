@@ -1,7 +1,9 @@
 //! The engines that answer statements, one file each, and the list of them.
 
+mod cut;
 mod demo;
 pub mod history;
+mod peak;
 mod percentile;
 
 use arrow::record_batch::RecordBatch;
