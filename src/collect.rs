@@ -1,4 +1,4 @@
-//! Warehouse → history: what ended in a window is fetched, signed and appended, day by day.
+//! Warehouse → history: what ended in a window is fetched, signed and appended, day by day; then it is settled.
 
 use chrono::{Days, NaiveTime};
 use futures::TryStreamExt as _;
@@ -20,8 +20,26 @@ pub enum Error {
     History(#[from] history::Error),
 }
 
-/// Collects everything of `warehouse`, called `name`, that ended in the window.
+/// Collects everything of `warehouse`, called `name`, that ended in the window, and settles the days it touched; the
+/// sentences are about days that could not be settled.
+///
+/// Settling comes last, because a query of a later day counts in earlier ones, and it comes after a failure too, for
+/// what was appended before.
 pub async fn collect(
+    warehouse: &dyn Warehouse,
+    name: &str,
+    window: Span,
+    history: &History,
+    reader: &Reader,
+    progress: impl FnMut(Appended),
+) -> Result<Vec<String>, Error> {
+    let appended = append(warehouse, name, window, history, reader, progress).await;
+    let settled = history.settle();
+    appended?;
+    Ok(settled?.notices)
+}
+
+async fn append(
     warehouse: &dyn Warehouse,
     name: &str,
     window: Span,

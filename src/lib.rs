@@ -20,9 +20,11 @@
 //!
 //! ```text
 //! Warehouse::collect(window) ─▶ Harvest ─annotation::Reader::read─▶ signed queries ─History::append─▶ Parquet files
+//!                                                                                                   ─History::settle─▶ rates
 //! ```
 //!
-//! [`collect::collect`] is this line. The files are read by [`warehouse::history`], a warehouse like any other.
+//! [`collect::collect`] is this line. Settled rates say what each minute is shared by and who waited in it, whatever it
+//! costs; [`warehouse::shares`] reads them with a bill. The files are read by [`warehouse::history`], a warehouse like any other.
 //!
 //! # Modules
 //!
@@ -32,6 +34,7 @@
 //! | --- | --- |
 //! | [`query`] | the text of a panel query, its tree, and back |
 //! | [`annotation`] | what the comments of SQL say: formats, rules, fingerprints |
+//! | [`cost`] | list prices, the dated bill, when a query is active and what it weighs |
 //! | [`settings`] | what a person sets, the same fields in TOML and in Grafana |
 //! | [`model`] | measures and dimensions as data; what a panel query means |
 //! | [`history`] | the Parquet files: schemas, manifests, appending |
@@ -58,6 +61,7 @@ pub mod answer;
 pub mod ask;
 pub mod cli;
 pub mod collect;
+pub mod cost;
 pub mod demo;
 pub mod history;
 pub mod model;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::annotation;
+use crate::{annotation, cost};
 
 /// What a person sets. Unknown fields are ignored, so that an older version reads a newer file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -16,6 +16,8 @@ pub struct Settings {
     pub history: Option<PathBuf>,
     /// Users' own annotation rules; they win over the formats.
     pub rules: Vec<annotation::Rule>,
+    /// What the warehouses cost, and when; [`cost::Bill::new`] reads it.
+    pub bill: Vec<cost::Charge>,
     /// What one question may use.
     pub limits: Limits,
 }

@@ -275,8 +275,8 @@ struct Day<'a> {
 
 // What a crash left, and what an earlier generation replaced: no manifest names it, and a reader that began before has
 // had a whole generation's time.
-fn remove_unnamed(folder: &Path, manifest: &Manifest) {
-    let named: HashSet<&str> = manifest.files.iter().map(|entry| entry.name.as_str()).collect();
+pub(super) fn remove_unnamed(folder: &Path, manifest: &Manifest) {
+    let named: HashSet<&str> = manifest.named().map(|entry| entry.name.as_str()).collect();
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
@@ -364,15 +364,15 @@ fn hash(value: impl Hash) -> u64 {
     hasher.finish()
 }
 
-struct Target<'a> {
-    folder: &'a Path,
-    table: Table,
-    generation: u64,
-    names: &'a AtomicU32,
+pub(super) struct Target<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) table: Table,
+    pub(super) generation: u64,
+    pub(super) names: &'a AtomicU32,
 }
 
 impl Target<'_> {
-    fn create(&self, schema: SchemaRef, keys: Promoted) -> Result<Writing, Error> {
+    pub(super) fn create(&self, schema: SchemaRef, keys: Promoted) -> Result<Writing, Error> {
         let nth = self.names.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{}-{nth}.parquet", self.table.name(), self.generation);
         let path = self.folder.join(&name);
@@ -397,7 +397,7 @@ impl Target<'_> {
     }
 }
 
-struct Writing {
+pub(super) struct Writing {
     writer: ArrowWriter<Summed>,
     entry: Entry,
     temporary: std::path::PathBuf,
@@ -405,7 +405,7 @@ struct Writing {
 }
 
 impl Writing {
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
         let range = |name: &str| {
             let times = batch.column_by_name(name)?.as_any().downcast_ref::<TimestampMicrosecondArray>()?;
             Some((arrow::compute::min(times)?, arrow::compute::max(times)?))
@@ -414,13 +414,13 @@ impl Writing {
             self.entry.min_end = self.entry.min_end.min(min);
             self.entry.max_end = self.entry.max_end.max(max);
             let started = range("started_at").map_or(min, |(earliest, _)| earliest);
-            self.entry.min_start = self.entry.min_start.min(started);
+            self.entry.min_start = self.entry.min_start.min(started).min(min);
         }
         self.entry.rows += batch.num_rows() as u64;
         self.writer.write(batch).map_err(|cause| Error::write(&self.path, cause))
     }
 
-    fn finish(mut self) -> Result<Entry, Error> {
+    pub(super) fn finish(mut self) -> Result<Entry, Error> {
         let failed = |cause| Error::Io { path: self.path.clone(), cause };
         let summed = self.writer.into_inner().map_err(|cause| Error::write(&self.path, cause))?;
         self.entry.bytes = summed.bytes;

@@ -24,6 +24,19 @@ pub struct Manifest {
     /// The intervals known to be whole.
     #[serde(default)]
     pub collected: Vec<Collected>,
+    /// What was worked out from the queries of this day; none if it never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settled>,
+}
+
+/// What the minutes of a day are shared by, and who waited in it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settled {
+    /// A hash of the query files it was worked out from, of this day and of later days. If those are others by now, it is
+    /// out of date.
+    pub of: String,
+    /// Its files, which are not among the manifest's own: an older program leaves them alone.
+    pub files: Vec<Entry>,
 }
 
 /// One file of a day.
@@ -42,7 +55,7 @@ pub struct Entry {
     /// Its checksum, because Parquet pages have none: of 150 files with one flipped bit, 34 answered wrongly without an
     /// error.
     pub crc32c: u32,
-    /// The earliest start of its rows, in microseconds since the epoch.
+    /// The earliest start of its rows, or end where that lies before, in microseconds since the epoch.
     pub min_start: i64,
     /// The earliest end of its rows, likewise.
     pub min_end: i64,
@@ -79,6 +92,11 @@ impl Manifest {
             },
             Err(cause) => Err(Error::Io { path, cause }),
         }
+    }
+
+    /// Every file it names.
+    pub fn named(&self) -> impl Iterator<Item = &Entry> {
+        self.files.iter().chain(self.settled.iter().flat_map(|settled| &settled.files))
     }
 
     /// Puts this manifest in the place of the folder's.

@@ -5,6 +5,8 @@
 //! <history>/2026-11-20/manifest.json         the files of that day (UTC, by the end of the query), replaced by rename
 //! <history>/2026-11-20/query-3-0.parquet     zstd, sorted by `ended_at`, row groups of 131 072 rows
 //! <history>/2026-11-20/touch-3-1.parquet     likewise `touch`, `table_state`, `column_state`
+//! <history>/2026-11-20/rate-4-0.parquet      what each minute's bill is shared by, worked out from the queries; likewise
+//!                                            `wait`, who waits and who is active in each queue
 //! ```
 //!
 //! Readers read only what a manifest names and check a file's checksum when they first open it; what disagrees is named
@@ -13,8 +15,11 @@
 
 mod append;
 mod manifest;
+mod rates;
 pub mod record;
 pub mod schema;
+mod settle;
+mod tally;
 
 use std::{
     collections::HashMap,
@@ -29,8 +34,13 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use append::Appended;
-pub use manifest::{Collected, Entry, Manifest};
+pub use manifest::{Collected, Entry, Manifest, Settled};
+pub use rates::Rates;
 pub use schema::Table;
+pub use settle::Settling;
+pub use tally::{Minute, Minutes, Step, Waits};
+
+use crate::cost;
 
 /// What went wrong with a history.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +85,14 @@ pub enum Error {
         /// What is wrong with it.
         cause: String,
     },
+    /// Parquet or Arrow refused to read a file whose checksum is right.
+    #[error("cannot read {}: {cause}; a newer `lakeapm` may read it, else restore it from a backup", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What they said.
+        cause: String,
+    },
     /// Parquet or Arrow refused to write.
     #[error("cannot write {}: {cause}", path.display())]
     Write {
@@ -89,6 +107,10 @@ pub enum Error {
 }
 
 impl Error {
+    fn read(path: &Path, cause: impl std::fmt::Display) -> Error {
+        Error::Read { path: path.to_owned(), cause: cause.to_string() }
+    }
+
     fn write(path: &Path, cause: impl std::fmt::Display) -> Error {
         Error::Write { path: path.to_owned(), cause: cause.to_string() }
     }
@@ -107,6 +129,9 @@ pub struct Meta {
     /// A demo's clock; none for a real history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demo: Option<DemoClock>,
+    /// What its warehouses cost, where the settings do not say; the times are those of the stored rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bill: Vec<cost::Charge>,
 }
 
 /// The clock of a demo history.
@@ -214,6 +239,11 @@ impl History {
 
     /// A new, empty history in a folder that is empty or not there.
     pub fn create(root: &Path, demo: Option<DemoClock>) -> Result<History, Error> {
+        History::create_billed(root, demo, Vec::new())
+    }
+
+    /// The same, with what its warehouses cost.
+    pub fn create_billed(root: &Path, demo: Option<DemoClock>, bill: Vec<cost::Charge>) -> Result<History, Error> {
         let failed = |cause| Error::Io { path: root.to_owned(), cause };
         fs::create_dir_all(root).map_err(failed)?;
         if fs::read_dir(root).map_err(failed)?.next().is_some() {
@@ -222,7 +252,7 @@ impl History {
                 false => failed(io::Error::new(io::ErrorKind::AlreadyExists, "it is not empty and no history")),
             });
         }
-        let meta = Meta { version: VERSION, demo };
+        let meta = Meta { version: VERSION, demo, bill };
         let bytes = serde_json::to_vec_pretty(&meta).map_err(|cause| Error::write(root, cause))?;
         manifest::write_whole(root, META, &bytes)?;
         History::open(root)

@@ -16,9 +16,13 @@ use arrow::{
     record_batch::RecordBatch,
 };
 
-use super::record::{ColumnState, Query, TableState, Touch};
+use super::{
+    record::{ColumnState, Query, TableState, Touch},
+    tally::{Minute, Step},
+};
 use crate::{
     annotation::{Dimension, Reading, Statement},
+    cost::Weight,
     model::{NONE, OWN_APP, error_group},
 };
 
@@ -38,11 +42,17 @@ pub enum Table {
     TableState,
     /// Column states by time.
     ColumnState,
+    /// Warehouse × minute × weight: what the minute's bill is shared by.
+    Rate,
+    /// Warehouse × queue: how many wait and how many are active, from each change to the next, around the times when
+    /// somebody waits.
+    Wait,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 4] = [Table::Query, Table::Touch, Table::TableState, Table::ColumnState];
+    pub const ALL: [Table; 6] =
+        [Table::Query, Table::Touch, Table::TableState, Table::ColumnState, Table::Rate, Table::Wait];
 
     /// The name in SQL and in file names.
     pub fn name(self) -> &'static str {
@@ -51,6 +61,8 @@ impl Table {
             Table::Touch => "touch",
             Table::TableState => "table_state",
             Table::ColumnState => "column_state",
+            Table::Rate => "rate",
+            Table::Wait => "wait",
         }
     }
 
@@ -58,7 +70,7 @@ impl Table {
     pub fn time(self) -> &'static str {
         match self {
             Table::Query | Table::Touch => "ended_at",
-            Table::TableState | Table::ColumnState => "at",
+            Table::TableState | Table::ColumnState | Table::Rate | Table::Wait => "at",
         }
     }
 
@@ -103,6 +115,10 @@ impl Table {
                 text("min"),
                 text("max"),
             ],
+            Table::Rate => {
+                vec![text("warehouse"), time("at"), text("weight"), integer("active_us"), number("total")]
+            }
+            Table::Wait => vec![text("warehouse"), text("queue"), time("at"), integer("waiting"), integer("active")],
         }
     }
 }
@@ -399,6 +415,42 @@ pub fn column_states(rows: &[&ColumnState]) -> Result<RecordBatch, arrow::error:
             numbers(rows().map(|r| r.avg_bytes)),
             texts(rows().map(|r| r.min.as_deref())),
             texts(rows().map(|r| r.max.as_deref())),
+        ],
+    )
+}
+
+fn micros(values: impl Iterator<Item = i64>) -> ArrayRef {
+    let mut builder = TimestampMicrosecondBuilder::new();
+    values.for_each(|value| builder.append_value(value));
+    Arc::new(builder.finish())
+}
+
+/// Minutes of a warehouse as a batch of [`Table::Rate`].
+pub fn rates(warehouse: &str, weight: Weight, rows: &[Minute]) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let rows = || rows.iter();
+    RecordBatch::try_new(
+        Arc::new(Schema::new(Table::Rate.fields())),
+        vec![
+            texts(rows().map(|_| Some(warehouse))),
+            micros(rows().map(|r| r.at)),
+            texts(rows().map(|_| Some(weight.name()))),
+            integers(rows().map(|r| Some(r.active_us))),
+            numbers(rows().map(|r| Some(r.total))),
+        ],
+    )
+}
+
+/// Steps of a queue as a batch of [`Table::Wait`].
+pub fn waits(warehouse: &str, queue: &str, rows: &[Step]) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let rows = || rows.iter();
+    RecordBatch::try_new(
+        Arc::new(Schema::new(Table::Wait.fields())),
+        vec![
+            texts(rows().map(|_| Some(warehouse))),
+            texts(rows().map(|_| Some(queue))),
+            micros(rows().map(|r| r.at)),
+            integers(rows().map(|r| Some(r.waiting.into()))),
+            integers(rows().map(|r| Some(r.active.into()))),
         ],
     )
 }
