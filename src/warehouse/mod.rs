@@ -5,6 +5,7 @@ mod demo;
 pub mod history;
 mod peak;
 mod percentile;
+pub mod shares;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
