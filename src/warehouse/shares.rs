@@ -372,8 +372,8 @@ fn money(warehouse: &str, bill: &Bill, rates: &Rates, from: i64, hidden: &[bool]
             By::Weight(weight) => rates.minutes.get(&(warehouse.to_owned(), weight)).map_or(&[][..], Vec::as_slice),
             By::Scanned => &[],
         };
-        let mut shared =
-            shared.iter().skip_while(|minute| minute.at < from + reach.start as i64 * MINUTE_US).peekable();
+        let begin = from + reach.start as i64 * MINUTE_US;
+        let mut shared = shared.iter().skip_while(|minute| minute.at < begin).peekable();
         for nth in reach {
             let at = from + nth as i64 * MINUTE_US;
             let minute = shared.next_if(|minute| minute.at == at).filter(|minute| minute.total > 0.0);
