@@ -153,8 +153,8 @@ impl History {
         Ok(rates)
     }
 
-    /// Puts what is known at `now` in the place of what is settled: the queries in flight count up to `now`, and those
-    /// that end at `now` or after, which a demo stores, have not happened.
+    /// Puts what is known at `now` in the place of what is settled: the queries in flight count up to `now`, and and
+    /// so do those that end at `now` or after, which a demo stores.
     ///
     /// From the earliest start of any such query on, everything is worked out anew from the query files, because an
     /// interval cannot be added to a sum of intervals. Times are those of the stored rows.
@@ -200,6 +200,9 @@ impl History {
             each(path, |warehouse, queue, work| {
                 if work.ended_at < seen {
                     tally.add(warehouse, queue, &work);
+                } else if work.started_at < seen {
+                    // What it will have done by its end is not known yet.
+                    tally.add(warehouse, queue, &Work { ended_at: seen, recorded: [None; 5], ..work });
                 }
             })?;
         }

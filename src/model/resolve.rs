@@ -364,7 +364,7 @@ impl About<'_> {
             }
             Made::Cost => {
                 let window = self.minutes(notices);
-                section(Source::Parts(Phase::Active), window, lowered(Scope::Queries)?, groups())
+                section(Source::Parts(Phase::Billed), window, lowered(Scope::Queries)?, groups())
             }
             Made::Idle => {
                 self.only(item, |name| name == "warehouse", "time and `warehouse`")?;

@@ -28,6 +28,8 @@ pub struct Statement {
     pub buckets: Option<Buckets>,
     /// The part of time it is about.
     pub window: Window,
+    /// The part of time of which it asks who is charged for what, and who waits for whom.
+    pub shares: Option<Window>,
     /// The instant of asking.
     pub now: DateTime<Utc>,
     /// The raw annotation keys it reads.
@@ -94,6 +96,7 @@ pub fn render(plan: &Plan, dialect: &Dialect) -> Result<Statement, Error> {
         _ => Ok(Statement {
             text,
             reads: reads(plan),
+            shares: shares(plan, dialect),
             buckets: match &plan.question {
                 Question::Figures(figures) => figures.buckets.clone(),
                 _ => None,
@@ -201,6 +204,27 @@ fn reads(plan: &Plan) -> BTreeMap<Relation, Window> {
         }
     }
     reads
+}
+
+// Where columns are derived that look up shares.
+fn shares(plan: &Plan, dialect: &Dialect) -> Option<Window> {
+    let Question::Figures(figures) = &plan.question else { return None };
+    let asks = |section: &&Section| {
+        let mut found = section.source == Source::Idle;
+        for figure in section.figures.iter().filter_map(|nth| figures.figures.get(*nth)) {
+            for part in parts(figure) {
+                part.walk(&mut |part| {
+                    found |= matches!(part, Expr::Column(name) if dialect.derived.iter().any(|of| of.name == *name));
+                });
+            }
+        }
+        found
+    };
+    figures.sections.iter().filter(asks).map(|section| section.window).reduce(|one, other| Window {
+        from: one.from.min(other.from),
+        to: one.to.max(other.to),
+        ..one
+    })
 }
 
 /// The window in which the queries of a run lie that ends in another.

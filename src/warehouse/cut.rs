@@ -31,6 +31,7 @@ pub fn word(phase: Phase) -> &'static str {
         Phase::Whole => "whole",
         Phase::Waiting => "waiting",
         Phase::Active => "active",
+        Phase::Billed => "billed",
     }
 }
 
@@ -86,6 +87,7 @@ impl ScalarUDFImpl for Cut {
             "whole" => Phase::Whole,
             "waiting" => Phase::Waiting,
             "active" => Phase::Active,
+            "billed" => Phase::Billed,
             other => return exec_err!("cut knows no phase {other}"),
         };
         let (first, last) = (constant(first)?, constant(last)?);
@@ -131,6 +133,7 @@ fn phased(phase: Phase, start: i64, wait: i64, end: Option<i64>) -> Option<(i64,
         Phase::Whole => (start, end),
         Phase::Waiting => (start, active),
         Phase::Active => (active, end),
+        Phase::Billed => (start, end.saturating_add(1)),
     };
     (from < to || phase == Phase::Whole).then_some((from, to))
 }
@@ -208,6 +211,8 @@ mod tests {
         (Phase::Active, 18, 0, Some(12), &[]),
         (Phase::Whole, 18, 0, Some(12), &[(18, 18)]),
         (Phase::Whole, 20, 0, Some(20), &[(20, 20)]),
+        (Phase::Billed, 18, 0, Some(12), &[(18, 19)]),
+        (Phase::Billed, 12, 9, Some(19), &[(12, 20)]),
         (Phase::Active, 28, 0, None, &[(28, 30), (30, 35)]),
         (Phase::Active, -50, 0, Some(0), &[]),
         (Phase::Active, -50, 0, Some(1), &[(0, 1)]),

@@ -39,8 +39,10 @@ use super::{
     cut::{cut, word},
     peak::peak,
     percentile::percentile,
+    shares::Shares,
 };
 use crate::{
+    cost::{Bill, Weight},
     history::{Entry, Files, History, Table, record::Harvest, schema},
     model::{Buckets, Every, NONE, Selects, Window},
     sql::{Cut, Derived, Dialect, Relation, Statement, identifier},
@@ -90,14 +92,24 @@ pub static DIALECT: Dialect = Dialect {
     derived: &[
         Derived {
             name: "usd",
-            of: &["warehouse", "exec_us", "cache_hit"],
-            sql: "usd(warehouse, part_from, part_to, started_at, queue_us, ended_at, exec_us, cache_hit)",
+            of: &[
+                "warehouse",
+                "last_at",
+                "cache_hit",
+                "weight_exec_us",
+                "weight_rows_read",
+                "weight_bytes_read",
+                "weight_cpu_us",
+                "weight_memory_bytes",
+            ],
+            sql: "usd(warehouse, part_from, part_to, started_at, last_at, queue_us, cache_hit, weight_exec_us, \
+                  weight_rows_read, weight_bytes_read, weight_cpu_us, weight_memory_bytes)",
             nobody: false,
         },
         Derived {
             name: "caused_us",
-            of: &["warehouse", "queue"],
-            sql: "caused(warehouse, queue, part_from, part_to)",
+            of: &["warehouse", "queue", "last_at"],
+            sql: "caused(warehouse, queue, part_from, part_to, started_at, last_at, queue_us)",
             nobody: true,
         },
     ],
@@ -133,6 +145,7 @@ const MEMORY_MB: usize = 700;
 /// The embedded history as an engine.
 pub struct Engine {
     history: Arc<History>,
+    bill: Bill,
     runtime: Arc<RuntimeEnv>,
     config: SessionConfig,
 }
@@ -153,7 +166,16 @@ impl Engine {
         options.execution.skip_partial_aggregation_probe_rows_threshold = usize::MAX;
         // A panel query nests 64 deep, and the balanced trees of its longest chain eight more, in two levels of SQL each.
         options.sql_parser.recursion_limit = ConfigNonZeroUsize::try_new(512).map_err(refused)?;
-        Ok(Engine { history, runtime, config })
+        let bill = Bill::new(&history.meta().bill).map_err(Error::Bill)?;
+        Ok(Engine { history, bill, runtime, config })
+    }
+
+    /// The same with the bill of the settings, in the place of the one the history brings.
+    pub fn billed(self, bill: Bill) -> Engine {
+        match bill.is_empty() {
+            true => self,
+            false => Engine { bill, ..self },
+        }
     }
 
     /// The history.
@@ -169,10 +191,16 @@ impl Engine {
         let context = self.context(statement);
         let mut covered = None;
         let mut notices = Vec::new();
+        let clock = Clock { shift, seen, now: statement.now };
+        let shares = match statement.shares {
+            None => None,
+            Some(window) => Some(self.shares(&context, statement, window, clock, &mut notices).await?),
+        };
         for (relation, window) in &statement.reads {
             let Some(table) = stored(*relation) else { continue };
             let files = self.files(table, *window, shift, seen).await?;
-            self.register(&context, table, &statement.keys, &files, shift, seen).await?;
+            let view = View { table, keys: &statement.keys, selects: window.selects, shares: shares.as_deref() };
+            self.register(&context, view, &files, clock).await?;
             if covered.is_none() || *relation == Relation::Query {
                 covered = files.covered;
             }
@@ -220,7 +248,11 @@ impl Engine {
             Selects::Ended => (to, DateTime::<Utc>::MAX_UTC),
             Selects::Overlapping => (DateTime::<Utc>::MAX_UTC, to),
         };
-        let until = seen.map_or(until, |seen| until.min(seen));
+        // A query that is in flight now is stored with the end it will have.
+        let until = match window.selects {
+            Selects::Ended => seen.map_or(until, |seen| until.min(seen)),
+            Selects::Overlapping => until,
+        };
         let history = self.history.clone();
         tokio::task::spawn_blocking(move || history.files(table, from, until, started))
             .await
@@ -228,40 +260,176 @@ impl Engine {
             .map_err(Error::History)
     }
 
+    // Who is charged for what and who waits for whom, as functions and relations.
+    async fn shares(
+        &self,
+        context: &SessionContext,
+        statement: &Statement,
+        window: Window,
+        clock: Clock,
+        notices: &mut Vec<String>,
+    ) -> Result<Arc<Shares>, Error> {
+        let history = self.history.clone();
+        let (from, to) = (window.from - clock.shift, window.to - clock.shift);
+        let now = clock.seen.unwrap_or(clock.now - clock.shift);
+        let rates = tokio::task::spawn_blocking(move || {
+            let mut rates = history.rates(from, to)?;
+            history.provisional(&mut rates, now, &[])?;
+            Ok(rates)
+        });
+        let rates = rates.await.map_err(|cause| Error::Engine(cause.to_string()))?.map_err(Error::History)?;
+        let rates = rates.shifted(clock.shift);
+        if self.bill.is_empty() && ["usd(", "idle_usd"].iter().any(|word| statement.text.contains(word)) {
+            return Err(Error::NoBill);
+        }
+        let bill = self.bill.clone().shifted(clock.shift);
+        notices.extend(rates.notices.iter().cloned());
+        if let (Some(first), Some(last)) = (rates.unsettled.first(), rates.unsettled.last()) {
+            notices.push(format!(
+                "what is shared was not settled from {} to {}; collecting again settles it",
+                *first + clock.shift,
+                *last + clock.shift
+            ));
+        }
+        if let Some(from) = rates.provisional.filter(|from| *from < window.to) {
+            notices.push(format!("shares from {} on can still change: queries are in flight", said(from)));
+        }
+        let shares = Arc::new(Shares::new(rates, &bill, window.from, window.to));
+        for (warehouse, (from, to)) in shares.gaps().iter().filter(|_| statement.text.contains("usd")).take(5) {
+            notices.push(format!("no bill says what `{warehouse}` costs from {} to {}", said(*from), said(*to)));
+        }
+        shares.functions().into_iter().for_each(|function| context.register_udf(function));
+        let refused_arrow = |cause: arrow::error::ArrowError| Error::Engine(cause.to_string());
+        for (relation, window) in &statement.reads {
+            let end = window.to.min(clock.now).max(window.from);
+            match relation {
+                Relation::Idle => {
+                    let idle = context.read_batch(shares.idle().map_err(refused_arrow)?).map_err(refused)?;
+                    let idle = idle.with_column_renamed("usd", "idle_usd").map_err(refused)?;
+                    context.register_table(relation.name(), idle.into_view()).map_err(refused)?;
+                }
+                Relation::Nobody => {
+                    let mut cuts = vec![window.from];
+                    cuts.extend(statement.buckets.iter().flat_map(|buckets| buckets.starts.iter().copied()));
+                    cuts.push(end);
+                    cuts.retain(|cut| *cut <= end);
+                    cuts.sort_unstable();
+                    cuts.dedup();
+                    let nobody = context.read_batch(shares.nobody(&cuts).map_err(refused_arrow)?).map_err(refused)?;
+                    context.register_table("waits", nobody.into_view()).map_err(refused)?;
+                    let label = match &statement.buckets {
+                        Some(buckets) => bucket("part_from", buckets),
+                        None => "part_from".to_owned(),
+                    };
+                    let columns = Table::Query.fields();
+                    let columns = columns.iter().filter_map(|field| {
+                        let name = identifier(field.name());
+                        Some(match (field.name().as_str(), field.data_type()) {
+                            ("warehouse" | "queue", _) => name,
+                            (_, DataType::Utf8) => format!("'{NOBODY}' as {name}"),
+                            (_, DataType::Int64) => format!("cast(null as bigint) as {name}"),
+                            (_, DataType::Boolean) => format!("cast(null as boolean) as {name}"),
+                            (_, DataType::Timestamp(..)) => format!("cast(null as timestamp) as {name}"),
+                            _ => return None,
+                        })
+                    });
+                    let keys = statement
+                        .keys
+                        .iter()
+                        .map(|key| format!("'{NOBODY}' as {}", identifier(&schema::promoted_column(key))));
+                    let columns: Vec<String> = columns.chain(keys).collect();
+                    let sql = format!(
+                        "select {}, {label} as part_at, part_from, part_to, caused_us from waits",
+                        columns.join(", ")
+                    );
+                    let view = context.sql(&sql).await.map_err(refused)?;
+                    context.register_table(relation.name(), view.into_view()).map_err(refused)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(shares)
+    }
+
     // The relation as the statement sees it: files that keep its raw keys as columns and files that do not side by side,
     // and a demo's times moved to today.
     async fn register(
         &self,
         context: &SessionContext,
-        table: Table,
-        keys: &[String],
+        view: View<'_>,
         files: &Files,
-        shift: Duration,
-        seen: Option<DateTime<Utc>>,
+        clock: Clock,
     ) -> Result<(), Error> {
-        let keys = if table == Table::Query { keys } else { &[] };
+        let View { table, selects, shares, .. } = view;
+        let Clock { shift, seen, .. } = clock;
+        let keys = if table == Table::Query { view.keys } else { &[] };
         let (plain, mapped): (Vec<_>, Vec<_>) =
             files.whole.iter().partition(|(_, entry)| keys.iter().all(|key| entry.keys.contains(key)));
         let scan =
             |files: &[&(std::path::PathBuf, Entry)], keys: &[String]| Scan::new(table, files, keys).map(Arc::new);
-        if mapped.is_empty() && shift.is_zero() && seen.is_none() {
+        let shares = shares.filter(|_| table == Table::Query);
+        if mapped.is_empty() && shift.is_zero() && seen.is_none() && shares.is_none() {
             context.register_table(table.name(), scan(&plain, keys)?).map_err(refused)?;
             return Ok(());
         }
         let mut parts = Vec::new();
-        let columns: Vec<String> = table
-            .fields()
-            .iter()
-            .map(|field| match field.name().as_str() {
-                name @ ("started_at" | "ended_at" | "at") if !shift.is_zero() => {
-                    format!("{name} + interval '{} days' as {name}", shift.num_days())
+        // The demo's rows after its now have not happened yet; those that began before it are in flight.
+        let open = seen.filter(|_| table == Table::Query && selects == Selects::Overlapping).map(DIALECT.instant);
+        let moved = |name: &str| match shift.is_zero() {
+            true => name.to_owned(),
+            false => format!("{name} + interval '{} days'", shift.num_days()),
+        };
+        let column = |name: &str, kind: &DataType| {
+            let value = match name {
+                "started_at" | "ended_at" | "at" => moved(name),
+                _ => identifier(name),
+            };
+            let value = match (&open, name, kind) {
+                (Some(seen), "status", _) => format!(
+                    "case when ended_at < {seen} then status when {} > {seen} then 'queued' else 'running' end",
+                    "to_timestamp_micros(cast(started_at as bigint) + coalesce(queue_us, 0))"
+                ),
+                (Some(_), "queue_us" | "planning_us" | "compile_us", _) => value,
+                (Some(seen), "ended_at" | "error" | "error_code" | "error_group", _)
+                | (Some(seen), _, DataType::Int64) => {
+                    format!("case when ended_at < {seen} then {value} end")
                 }
-                name => identifier(name),
-            })
-            .collect();
-        // The demo's rows after its now have not happened yet.
-        let happened =
-            seen.map(|seen| format!(" where {} < {}", table.time(), (DIALECT.instant)(seen))).unwrap_or_default();
+                _ => value,
+            };
+            match value == identifier(name) {
+                true => value,
+                false => format!("{value} as {}", identifier(name)),
+            }
+        };
+        let mut columns: Vec<String> =
+            table.fields().iter().map(|field| column(field.name(), field.data_type())).collect();
+        if let Some(shares) = shares {
+            let needs = shares.needs();
+            // A weight that nobody is charged by need not be read.
+            for weight in Weight::ALL {
+                let of = weight.column();
+                let value = match needs.contains(&weight) {
+                    true => match &open {
+                        Some(seen) => format!("case when ended_at < {seen} then {of} end"),
+                        None => of.to_owned(),
+                    },
+                    false => "cast(null as bigint)".to_owned(),
+                };
+                columns.push(format!("{value} as weight_{of}"));
+            }
+            let now = (DIALECT.instant)(clock.now);
+            columns.push(match &open {
+                Some(seen) => {
+                    format!("case when ended_at < {seen} then {} else {now} end as last_at", moved("ended_at"))
+                }
+                None => format!("coalesce({}, {now}) as last_at", moved("ended_at")),
+            });
+        }
+        let happened = match (seen, &open) {
+            (None, _) => String::new(),
+            (Some(_), Some(seen)) => format!(" where started_at < {seen}"),
+            (Some(seen), None) => format!(" where {} < {}", table.time(), (DIALECT.instant)(seen)),
+        };
         for (name, files, promoted) in [("plain", &plain, true), ("mapped", &mapped, false)] {
             if files.is_empty() && (promoted != mapped.is_empty()) {
                 continue;
@@ -282,6 +450,31 @@ impl Engine {
         context.register_table(table.name(), view.into_view()).map_err(refused)?;
         Ok(())
     }
+}
+
+/// The value that stands for waiting that nobody caused.
+pub const NOBODY: &str = "(nobody)";
+
+// The times of stored rows and those of a question.
+#[derive(Clone, Copy)]
+struct Clock {
+    shift: Duration,
+    // In stored time, the instant from which on nothing has happened yet.
+    seen: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+}
+
+// A relation as a statement sees it.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    table: Table,
+    keys: &'a [String],
+    selects: Selects,
+    shares: Option<&'a Shares>,
+}
+
+fn said(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
 // The stored table behind a relation; the others are worked out.

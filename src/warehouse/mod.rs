@@ -60,6 +60,14 @@ pub enum Error {
     /// The engine refused or failed.
     #[error("the history could not answer: {0}")]
     Engine(String),
+    /// The bill that the history brings is wrong.
+    #[error(transparent)]
+    Bill(crate::cost::Error),
+    /// Money was asked for and nobody said what the warehouse costs.
+    #[error(
+        "nothing says what the warehouse costs; a `[[bill]]` in the settings does, for example `usd_per_hour = 13.04`"
+    )]
+    NoBill,
     /// The source has nothing to collect.
     #[error("{0} cannot be collected from")]
     NoSource(&'static str),
