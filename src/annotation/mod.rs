@@ -34,6 +34,7 @@ mod intermix;
 mod json;
 mod lexer;
 mod note;
+pub mod privacy;
 mod rails;
 mod rest;
 mod rule;
@@ -47,7 +48,8 @@ use std::borrow::Cow;
 
 pub use dimension::{Dimension, Dimensions};
 pub use format::{FORMATS, Format, Key, Rank, Take, table};
-pub use rule::{Error, Origin, Rule};
+pub use privacy::{People, Privacy, Secret, Texts};
+pub use rule::{Assign, Error, Fill, Origin, Rule};
 pub use statement::{Statement, fingerprint, hex, normalise, statement};
 
 use dimension::clean;
@@ -133,10 +135,11 @@ impl Reading<'_> {
     }
 }
 
-/// Reads annotations; holds the user's compiled rules.
-#[derive(Debug, Default)]
+/// Reads annotations; holds the user's compiled rules, and what of the reading may be stored.
+#[derive(Debug, Clone, Default)]
 pub struct Reader {
     rules: rule::Rules,
+    privacy: Privacy,
 }
 
 impl Reader {
@@ -145,7 +148,17 @@ impl Reader {
     /// # Errors
     /// Names the rule that says nothing or whose pattern is no regular expression.
     pub fn new(rules: &[Rule]) -> Result<Reader, Error> {
-        Ok(Reader { rules: rule::Rules::new(rules)? })
+        Ok(Reader { rules: rule::Rules::new(rules)?, privacy: Privacy::default() })
+    }
+
+    /// The same reader, with what may be stored of what it reads.
+    pub fn with_privacy(self, privacy: Privacy) -> Reader {
+        Reader { privacy, ..self }
+    }
+
+    /// What may be stored of what it reads.
+    pub fn privacy(&self) -> &Privacy {
+        &self.privacy
     }
 
     /// Reads all there is to know from one statement. Takes time linear in the text, whatever it holds.

@@ -5,28 +5,134 @@ use serde::{Deserialize, Serialize};
 
 use super::{Dimension, Pair, Source};
 
-/// A rule of the settings: fills one dimension from a raw key or from a column.
+/// An entry of the settings' list `rules`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Entry", into = "Entry")]
+pub enum Rule {
+    /// Applied when queries are stored: it reads a raw key or a column.
+    Fill(Fill),
+    /// Applied when questions are answered: it looks at what is stored.
+    Assign(Assign),
+}
+
+/// A rule that fills one dimension from a raw key or from a column.
 ///
 /// With `keys` it looks at the first of these raw keys that has a value; else at the column `from`. With a `pattern` that
 /// value must match, and the group `value`, else the first group, else the whole match is taken. With a `value` that
 /// constant is taken instead.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fill {
     /// What it fills.
     pub dimension: Dimension,
     /// The column it looks at.
-    #[serde(default)]
     pub from: Origin,
     /// The raw keys it looks at instead, the first that has a value.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
     /// A regular expression, found anywhere.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
     /// A constant to fill in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
+}
+
+/// A rule that says whose the queries of a condition are, old ones too.
+///
+/// Of several rules that hold and fill a dimension the first counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Assign {
+    /// The condition, in the language of panel queries.
+    pub condition: String,
+    /// The team, if it says one.
+    pub team: Option<String>,
+    /// The app, if it says one.
+    pub app: Option<String>,
+    /// Whether it also counts where the query's annotation says a team or app.
+    pub overrides: bool,
+}
+
+/// A rule as it is written, of either kind.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dimension: Option<Dimension>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<Origin>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    keys: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pattern: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    condition: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    team: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    app: Option<String>,
+    #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
+    overrides: Option<bool>,
+}
+
+impl TryFrom<Entry> for Rule {
+    type Error = String;
+
+    fn try_from(entry: Entry) -> Result<Rule, String> {
+        let Entry { dimension, from, keys, pattern, value, condition, team, app, overrides } = entry;
+        let fills = [
+            ("dimension", dimension.is_some()),
+            ("from", from.is_some()),
+            ("keys", !keys.is_empty()),
+            ("pattern", pattern.is_some()),
+            ("value", value.is_some()),
+        ];
+        let assigns = [
+            ("where", condition.is_some()),
+            ("team", team.is_some()),
+            ("app", app.is_some()),
+            ("override", overrides.is_some()),
+        ];
+        let first = |fields: &[(&'static str, bool)]| fields.iter().find(|(_, there)| *there).map(|(name, _)| *name);
+        match (first(&fills), first(&assigns)) {
+            (Some(one), Some(other)) => Err(format!(
+                "found a rule with both `{one}` and `{other}`, expected `dimension` with `keys` or `pattern`, or `where` with \
+                 `team` or `app`; two rules can say both"
+            )),
+            (_, None) => match dimension {
+                Some(dimension) => {
+                    Ok(Rule::Fill(Fill { dimension, from: from.unwrap_or_default(), keys, pattern, value }))
+                }
+                None => Err("found a rule without `dimension` and without `where`, expected one of the two".to_owned()),
+            },
+            (None, Some(_)) => match condition {
+                Some(condition) => {
+                    Ok(Rule::Assign(Assign { condition, team, app, overrides: overrides.unwrap_or_default() }))
+                }
+                None => {
+                    Err("found a rule without `where`, expected a condition such as `where = \"user = 'etl'\"`"
+                        .to_owned())
+                }
+            },
+        }
+    }
+}
+
+impl From<Rule> for Entry {
+    fn from(rule: Rule) -> Entry {
+        match rule {
+            Rule::Fill(Fill { dimension, from, keys, pattern, value }) => Entry {
+                dimension: Some(dimension),
+                from: (from != Origin::default()).then_some(from),
+                keys,
+                pattern,
+                value,
+                ..Entry::default()
+            },
+            Rule::Assign(Assign { condition, team, app, overrides }) => {
+                let overrides = overrides.then_some(true);
+                Entry { condition: Some(condition), team, app, overrides, ..Entry::default() }
+            }
+        }
+    }
 }
 
 /// The column a rule looks at.
@@ -91,6 +197,18 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// The place of the rule in the settings, from 1.
+    pub fn number(&self) -> usize {
+        match self {
+            Error::Empty { number, .. }
+            | Error::Key { number, .. }
+            | Error::Value { number, .. }
+            | Error::Pattern { number, .. } => *number,
+        }
+    }
+}
+
 /// The last line of the compiler's message; the others draw the pattern again.
 fn short(reason: &regex::Error) -> String {
     let text = reason.to_string();
@@ -99,12 +217,12 @@ fn short(reason: &regex::Error) -> String {
 }
 
 /// Rules ready to run.
-#[derive(Debug, Default)]
-pub(super) struct Rules(Vec<(Rule, Option<Regex>)>);
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rules(Vec<(Fill, Option<Regex>)>);
 
 impl Rules {
     pub(super) fn new(rules: &[Rule]) -> Result<Rules, Error> {
-        let compile = |(i, rule): (usize, &Rule)| {
+        let compile = |(i, rule): (usize, &Fill)| {
             let (number, dimension) = (i + 1, rule.dimension.name());
             let blank = |text: &str| text.trim().is_empty();
             if rule.keys.is_empty() && rule.pattern.as_deref().is_none_or(blank) {
@@ -124,7 +242,17 @@ impl Rules {
             })?;
             Ok((rule.clone(), pattern))
         };
-        rules.iter().enumerate().map(compile).collect::<Result<_, _>>().map(Rules)
+        let fills = rules.iter().enumerate().filter_map(|(i, rule)| match rule {
+            Rule::Fill(fill) => Some((i, fill)),
+            Rule::Assign(_) => None,
+        });
+        fills.map(compile).collect::<Result<_, _>>().map(Rules)
+    }
+
+    /// Whether the raw key can fill the dimension.
+    pub(super) fn feeds(&self, dimension: Dimension, key: &str) -> bool {
+        let feeds = |fill: &Fill| fill.dimension == dimension && fill.keys.iter().any(|fed| fed == key);
+        self.0.iter().any(|(fill, _)| feeds(fill))
     }
 
     /// What the rules fill, in their order; `pairs` are the raw keys in order of precedence.
@@ -145,7 +273,7 @@ impl Rules {
 }
 
 /// What one rule finds; none where it finds nothing or a blank.
-fn fill(rule: &Rule, pattern: &Option<Regex>, source: &Source<'_>, pairs: &[&Pair<'_>]) -> Option<String> {
+fn fill(rule: &Fill, pattern: &Option<Regex>, source: &Source<'_>, pairs: &[&Pair<'_>]) -> Option<String> {
     let text = if rule.keys.is_empty() {
         match rule.from {
             Origin::Text => source.text,

@@ -29,6 +29,17 @@ pub enum Expr {
     Word(Box<Expr>),
     /// The first that is not missing.
     Coalesce(Vec<Expr>),
+    /// The value behind the first condition that holds, else the last one.
+    Case(Vec<(Expr, Expr)>, Box<Expr>),
+    /// What the settings' names say of a value of the dimension; missing where they say nothing.
+    Named {
+        /// The dimension.
+        dimension: &'static str,
+        /// What is looked up.
+        what: What,
+        /// The value.
+        of: Box<Expr>,
+    },
     /// All hold; true when empty.
     And(Vec<Expr>),
     /// One holds; false when empty.
@@ -49,6 +60,31 @@ pub enum Expr {
     Table(Access),
     /// The query uses a table, as [`Expr::Table`], of which the condition holds.
     Touches(Access, Box<Expr>, Negated),
+}
+
+/// What the settings' names can say of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum What {
+    /// What it is shown as.
+    Name,
+    /// The person it stands for.
+    Person,
+    /// The team it belongs to.
+    Team,
+}
+
+impl What {
+    /// Everything.
+    pub const ALL: [What; 3] = [What::Name, What::Person, What::Team];
+
+    /// The word in SQL and in the header of a file of names.
+    pub fn name(self) -> &'static str {
+        match self {
+            What::Name => "name",
+            What::Person => "person",
+            What::Team => "team",
+        }
+    }
 }
 
 /// Whether a test is turned round.
@@ -119,6 +155,14 @@ impl Expr {
         visit(self);
         match self {
             Expr::Word(x) | Expr::Missing(x, _) | Expr::Like(x, ..) | Expr::Match(x, ..) => x.walk(visit),
+            Expr::Named { of, .. } => of.walk(visit),
+            Expr::Case(cases, other) => {
+                for (when, then) in cases {
+                    when.walk(visit);
+                    then.walk(visit);
+                }
+                other.walk(visit);
+            }
             Expr::Coalesce(xs) | Expr::And(xs) | Expr::Or(xs) => xs.iter().for_each(|x| x.walk(visit)),
             Expr::Compare(a, _, b) => {
                 a.walk(visit);

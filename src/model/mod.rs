@@ -10,6 +10,7 @@ mod error;
 mod expr;
 mod measure;
 mod message;
+mod naming;
 mod plan;
 mod resolve;
 mod synonym;
@@ -17,9 +18,10 @@ mod synonym;
 pub use condition::{NONE, OWN_APP, TOUCHED};
 pub use dimension::{DIMENSIONS, Dimension, Origin, STATEMENTS, STATUSES, Values as DimensionValues, dimension};
 pub use error::{Error, Mismatch};
-pub use expr::{Expr, Negated};
+pub use expr::{Expr, Negated, What};
 pub use measure::{Class, Kind as MeasureKind, MEASURES, Measure, When, measure_named};
 pub use message::error_group;
+pub use naming::{Error as NamingError, Named, Naming};
 pub use plan::{
     Access, Buckets, Column, Every, Figure, Figures, Fold, Kind, List, Order, Phase, Pick, Plan, Question, Role, Rows,
     Runs, Section, Selects, Source, Unit, Values, Window,

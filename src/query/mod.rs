@@ -60,8 +60,9 @@ mod time;
 mod tests;
 
 pub use ast::*;
+pub(crate) use error::glance;
 pub use error::{Error, Problem, mark, nearest};
 pub use lex::{Kind, Token, lex};
-pub use parse::{COLUMNS, CONDITIONS, DEPTH, TEXT, VALUES, every, is_name, parse};
+pub use parse::{COLUMNS, CONDITIONS, DEPTH, TEXT, VALUES, condition, every, is_name, parse};
 pub use print::format;
 pub use time::{Rounding, instant};

@@ -27,6 +27,24 @@ pub const COLUMNS: usize = 100;
 /// # Errors
 /// The first thing that is wrong, at its place in `text`.
 pub fn parse(text: &str) -> Result<PanelQuery, Error> {
+    parser(text)?.panel()
+}
+
+/// The condition that a text says, as it stands after `where`: what the rules of the settings hold.
+///
+/// # Errors
+/// The first thing that is wrong, at its place in `text`.
+pub fn condition(text: &str) -> Result<Condition, Error> {
+    let mut parser = parser(text)?;
+    let condition = parser.or("")?;
+    match parser.kind() {
+        Kind::End => Ok(condition),
+        _ => Err(parser.no_word(" after the condition", "`and`, `or` or the end".into(), &["and", "or"])),
+    }
+}
+
+/// A parser of a text that is not too long and whose variables are replaced.
+fn parser(text: &str) -> Result<Parser<'_>, Error> {
     if text.len() > TEXT {
         let mut from = TEXT;
         while !text.is_char_boundary(from) {
@@ -35,7 +53,7 @@ pub fn parse(text: &str) -> Result<PanelQuery, Error> {
         let span = Span { from, to: text.len() };
         return Err(Error::new(text, span, Problem::Limit { what: "bytes", most: TEXT }));
     }
-    let mut parser = Parser::new(text);
+    let parser = Parser::new(text);
     // Whatever else is wrong is most likely wrong because of it.
     let unreplaced = parser.tokens.iter().find_map(|token| match &token.kind {
         Kind::Wrong(error) if matches!(error.problem(), Problem::Unreplaced { .. }) => Some(error.clone()),
@@ -43,7 +61,7 @@ pub fn parse(text: &str) -> Result<PanelQuery, Error> {
     });
     match unreplaced {
         Some(error) => Err(error),
-        None => parser.panel(),
+        None => Ok(parser),
     }
 }
 

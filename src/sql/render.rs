@@ -669,6 +669,13 @@ impl Writer<'_> {
             Expr::Coalesce(parts) => {
                 format!("coalesce({})", parts.iter().map(|x| self.expr(x)).collect::<Vec<_>>().join(", "))
             }
+            Expr::Case(cases, other) => {
+                let when = |(when, then): &(Expr, Expr)| format!("when {} then {}", self.expr(when), self.expr(then));
+                format!("case {} else {} end", cases.iter().map(when).collect::<Vec<_>>().join(" "), self.expr(other))
+            }
+            Expr::Named { dimension, what, of } => {
+                format!("named({}, {}, {})", (dialect.text)(dimension), self.expr(of), (dialect.text)(what.name()))
+            }
             Expr::And(parts) => self.joined(parts, " and ", "1 = 1"),
             Expr::Or(parts) => self.joined(parts, " or ", "1 = 0"),
             Expr::Compare(a, op, b) => format!("{} {} {}", self.expr(a), operator(*op), self.expr(b)),
