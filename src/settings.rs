@@ -11,8 +11,8 @@ use std::{
     sync::Arc,
 };
 
-use serde::{Deserialize, de::IgnoredAny};
-use toml::Spanned;
+use serde::{Deserialize, de::DeserializeOwned};
+use toml::{Spanned, Value};
 
 pub use link::Link;
 pub use names::{Name, Names, Place};
@@ -122,6 +122,40 @@ pub enum Error {
     NoHistory(PathBuf),
 }
 
+/// The lists by themselves, for the places of their entries.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Lists {
+    rules: Vec<Spanned<Value>>,
+    names: Vec<Spanned<Value>>,
+    links: Vec<Spanned<Value>>,
+}
+
+/// An entry that is none.
+struct Wrong {
+    list: &'static str,
+    number: usize,
+    from: usize,
+    message: String,
+}
+
+impl Lists {
+    // The first wrong entry of each list.
+    fn wrong(&self) -> [Option<Wrong>; 3] {
+        fn first<T: DeserializeOwned>(list: &'static str, entries: &[Spanned<Value>]) -> Option<Wrong> {
+            entries.iter().enumerate().find_map(|(nth, entry)| {
+                let cause = entry.get_ref().clone().try_into::<T>().err()?;
+                Some(Wrong { list, number: nth + 1, from: entry.span().start, message: cause.message().to_owned() })
+            })
+        }
+        [
+            first::<annotation::Rule>("rules", &self.rules),
+            first::<Names>("names", &self.names),
+            first::<Link>("links", &self.links),
+        ]
+    }
+}
+
 impl Settings {
     /// Reads a TOML file. Relative paths of names are relative to its folder.
     pub fn read(path: &Path) -> Result<Settings, Error> {
@@ -146,19 +180,19 @@ impl Settings {
             let before = text.as_bytes().get(..at).unwrap_or_default();
             1 + before.iter().filter(|byte| **byte == b'\n').count()
         };
-        let mut settings: Settings = toml::from_str(text).map_err(|cause: toml::de::Error| {
-            (cause.span().map_or(1, |span| line(span.start)), cause.message().to_owned())
-        })?;
-        /// The lists again, for their places.
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Lists {
-            rules: Vec<Spanned<IgnoredAny>>,
-            names: Vec<Spanned<IgnoredAny>>,
-            links: Vec<Spanned<IgnoredAny>>,
-        }
         let lists: Lists = toml::from_str(text).unwrap_or_default();
-        let lines = |list: &[Spanned<IgnoredAny>]| list.iter().map(|entry| line(entry.span().start) as u64).collect();
+        let mut settings: Settings = toml::from_str(text).map_err(|cause: toml::de::Error| {
+            let at = cause.span().map_or(0, |span| span.start);
+            // What is wrong with an entry as a whole is told of its list.
+            let of = |wrong: &Wrong| wrong.message == cause.message() && at <= wrong.from;
+            match lists.wrong().into_iter().flatten().find(of) {
+                Some(Wrong { list, number, from, message }) => {
+                    (line(from), format!("entry {number} of `{list}`: {message}"))
+                }
+                None => (line(at), cause.message().to_owned()),
+            }
+        })?;
+        let lines = |list: &[Spanned<Value>]| list.iter().map(|entry| line(entry.span().start) as u64).collect();
         let (rules, names, links) = (lines(&lists.rules), lines(&lists.names), lines(&lists.links));
         settings.source = Source { path: None, rules, names, links };
         Ok(settings)
@@ -220,5 +254,120 @@ impl Settings {
             (Some(path), Some(line)) => Place::Line { path: path.clone(), line: *line },
             _ => Place::Entry { list, number },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+    use super::*;
+
+    fn read(text: &str) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lakeapm.toml");
+        std::fs::write(&path, text).unwrap();
+        let said = |error: Error| error.to_string().replace(&*folder.path().to_string_lossy(), "");
+        let mut settings = Settings::read(&path).map_err(said)?;
+        for names in &mut settings.names {
+            if let Names::File(file) = names {
+                *file = file.strip_prefix(folder.path()).unwrap_or(file).to_owned();
+            }
+        }
+        Ok(settings)
+    }
+
+    const WRONG: &[(&str, &str)] = &[
+        ("history = \n", "the settings /lakeapm.toml are wrong at line 1: "),
+        (
+            "\n\n[limits]\nrows = 'many'\n",
+            "the settings /lakeapm.toml are wrong at line 4: invalid type: string \"many\"",
+        ),
+        (
+            "\n[[rules]]\ndimension = 'team'\nkeys = ['owner']\n\n[[rules]]\nteam = 'x'\n",
+            "the settings /lakeapm.toml are wrong at line 6: entry 2 of `rules`: found a rule without `where`, expected a condition such as `where \
+             = \"user = 'etl'\"`",
+        ),
+        (
+            "rules = [\n  { },\n]",
+            "the settings /lakeapm.toml are wrong at line 2: entry 1 of `rules`: found a rule without `dimension` and without `where`, expected \
+             one of the two",
+        ),
+        (
+            "[[rules]]\ndimension = 'team'\nwhere = 'signed'\n",
+            "the settings /lakeapm.toml are wrong at line 1: entry 1 of `rules`: found a rule with both `dimension` and `where`, expected \
+             `dimension` with `keys` or `pattern`, or `where` with `team` or `app`; two rules can say both",
+        ),
+        (
+            "[[rules]]\nwhere = 'signed'\nteem = 'x'\n",
+            "the settings /lakeapm.toml are wrong at line 3: unknown field `teem`",
+        ),
+        (
+            "[[rules]]\nwhere = 'signed'\nteam = 'x'\n\n[[rules]]\ndimension = 'app'\n",
+            "/lakeapm.toml line 5: rule 2 (app) has neither keys nor a pattern: add the raw keys it reads, or a pattern",
+        ),
+        (
+            "[[links]]\ndimension = 'dag'\nurl = 'ftp://example.com/{id}'\n",
+            "/lakeapm.toml line 1: found the link `ftp://example.com/{id}`, expected an address that begins with `http://` or \
+             `https://` and a host",
+        ),
+        (
+            "names = [\n 'a.csv',\n 7,\n]\n",
+            "the settings /lakeapm.toml are wrong at line 3: invalid type: integer `7`, expected the path of a CSV file, or a table with `dimension` and `value`",
+        ),
+        (
+            "names = [' ']",
+            "the settings /lakeapm.toml are wrong at line 1: found a blank path, expected that of a CSV file",
+        ),
+        ("names = [\n{ value = 'x' }]", "the settings /lakeapm.toml are wrong at line 2: missing field `dimension`"),
+        ("[privacy]\npeople = 'hidden'\n", "the settings /lakeapm.toml are wrong at line 2: unknown variant `hidden`"),
+        ("[privacy]\npeeple = 'hashed'\n", "the settings /lakeapm.toml are wrong at line 2: unknown field `peeple`"),
+    ];
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        for (text, expected) in WRONG {
+            let error = read(text).expect_err(text);
+            assert!(error.starts_with(expected), "the message for {text:?}:\n{error}\nexpected\n{expected}");
+        }
+    }
+
+    #[test]
+    fn names_are_files_and_entries() {
+        let settings =
+            read("names = ['names.csv', { dimension = 'dag', value = 'd', team = 't' }, '/a/b.csv']").unwrap();
+        let entry = Name { dimension: "dag".into(), value: "d".into(), team: Some("t".into()), ..Name::default() };
+        let expected = [Names::File("names.csv".into()), Names::Inline(entry), Names::File("/a/b.csv".into())];
+        assert_eq!(settings.names, expected, "relative paths are in the folder of the settings");
+        let Err(error) = settings.all_names() else { panic!("there is no such file") };
+        assert!(error.to_string().starts_with("cannot read the names names.csv: "), "{error}");
+    }
+
+    #[test]
+    fn places_are_lines_where_they_are_known() {
+        let settings =
+            read("[[rules]]\nwhere = 'signed'\nteam = 't'\n\n\n[[rules]]\nwhere = 'own'\napp = 'a'\n").unwrap();
+        assert!(
+            settings.place("rules", 2).to_string().ends_with("lakeapm.toml line 6"),
+            "{}",
+            settings.place("rules", 2)
+        );
+        let json = r#"{"rules": [{"where": "signed", "team": "t", "override": true}], "unknown": 1}"#;
+        let settings: Settings = serde_json::from_str(json).unwrap();
+        assert_eq!(settings.place("rules", 1).to_string(), "entry 1 of `rules`");
+        assert_eq!(
+            serde_json::to_string(&settings.rules).unwrap(),
+            r#"[{"where":"signed","team":"t","override":true}]"#
+        );
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let settings = read("people_key = 'do not tell'\nprivacy = { people = 'hashed' }\n").unwrap();
+        let reader = settings.reader().unwrap();
+        assert!(!reader.privacy().needs_key(), "the secret is the key");
+        let shown = format!("{settings:?} {reader:?}");
+        assert!(!shown.contains("do not tell"), "{shown}");
+        let Err(error) = read("people_key = ['do not tell']") else { panic!("a list is no key") };
+        assert!(!error.contains("do not tell"), "{error}");
     }
 }

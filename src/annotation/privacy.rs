@@ -313,3 +313,151 @@ pub fn without_mails(text: &str, by: impl Fn(&str) -> String) -> Cow<'_, str> {
     out.push_str(rest);
     Cow::Owned(out)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+    use super::*;
+    use crate::annotation::{Rule, Source};
+
+    fn privacy(text: Texts, people: People) -> Privacy {
+        Privacy { text, people, key: None }.with_salt([7; 32])
+    }
+
+    const MAILS: &[(&str, &str)] = &[
+        ("", ""),
+        ("no mail", "no mail"),
+        ("ana@example.com", "<ana@example.com>"),
+        ("Ana <Ana.B+x@Mail.Example.com>, bob@example.org.", "Ana <<Ana.B+x@Mail.Example.com>>, <bob@example.org>."),
+        ("where mail = 'ana@example.com' and x = '@'", "where mail = '<ana@example.com>' and x = '@'"),
+        ("https://example.com/?u=ana%40example.com&v=1", "https://example.com/?u=<ana@example.com>&v=1"),
+        ("user@localhost @ana ana@ a@b.c", "user@localhost @ana ana@ a@b.c"),
+        ("@@dbt_model_name", "@@dbt_model_name"),
+        ("größe@münchen.example", "<größe@münchen.example>"),
+        ("..ana@example.com", "..<ana@example.com>"),
+        ("ana@example.com@example.org", "<ana@example.com>@example.org"),
+    ];
+
+    #[test]
+    fn mails_are_found_anywhere() {
+        for (text, expected) in MAILS {
+            assert_eq!(without_mails(text, |mail| format!("<{mail}>")), *expected, "the mails of {text:?}");
+        }
+    }
+
+    #[test]
+    fn hashes_are_of_a_key_and_a_name() {
+        let one = privacy(Texts::Full, People::Hashed);
+        let other = Privacy { key: None, ..one.clone() }.with_salt([8; 32]);
+        let secret = Privacy { key: None, ..one.clone() }.with_secret(&Secret::new("secret".into()));
+        // Written down: rows that are stored keep their hash.
+        assert_eq!(one.person("ana@example.com"), "hash:21c541d6268245da", "the hash stays for ever");
+        assert_eq!(one.person("ana@example.com"), one.person(" Ana@Example.com"), "mails are compared in lower case");
+        assert_ne!(one.person("ana"), one.person("Ana"), "other names are taken as written");
+        assert_ne!(one.person("ana"), other.person("ana"), "the salt counts");
+        assert_ne!(one.person("ana"), secret.person("ana"), "the secret counts");
+        assert_eq!(secret.clone().with_salt([7; 32]).person("ana"), secret.person("ana"), "a secret is before a salt");
+        assert_eq!(one.person(" "), " ", "nobody stays nobody");
+        let names: Vec<String> = (0..20_000).map(|nth| format!("person {nth}")).collect();
+        let hashes: HashSet<Cow<'_, str>> = names.iter().map(|name| one.person(name)).collect();
+        assert_eq!(hashes.len(), names.len(), "two people have one hash");
+        for (a, b) in [("", "\0"), ("12345678", "12345678\0"), ("1234567", "1234567\0")] {
+            assert_ne!(cascade([1; 32], a.as_bytes()), cascade([1; 32], b.as_bytes()), "{a:?} and {b:?}");
+        }
+        assert!(privacy(Texts::Full, People::Clear).keeps_all());
+        let keyless = Privacy { key: None, ..one };
+        assert!(keyless.needs_key(), "no key is known");
+        assert_eq!(keyless.person("ana"), "hash:unknown", "without a key nobody is told either");
+    }
+
+    // What stands in a statement's storable forms, and what may not.
+    const CLEAR: &[(&str, &str, &str)] = &[
+        // What it is, its text, its label.
+        (
+            "a mail in JSON",
+            "/* {\"app\":\"x\",\"user_email\":\"Ana@Example.com\",\"note\":\"for ana@example.com\"} */ select 1",
+            "",
+        ),
+        ("a name in a list", "/* Username: ana, query_id: 1306, Queue: q, Scheduled: False */ select 1", ""),
+        ("a key that another format maps", "/*user_name='ana',application='web'*/ select 1", ""),
+        ("a label", "select 1", "{\"app\": \"x\", \"user\": \"ana\"}"),
+        ("a rule's key", "/* {\"app\":\"x\",\"login_of\":\"ana\"} */ select 1", ""),
+        ("a literal", "select * from people where mail = 'ana@example.com'", ""),
+        (
+            "a link",
+            "select 1 -- {\"user\":\"@ana\",\"email\":\"ana@example.com\",\"url\":\"https://modeanalytics.com/ana%40example.com\",\"scheduled\":false}",
+            "",
+        ),
+    ];
+
+    #[test]
+    fn nobody_is_told() {
+        let rule: Rule = serde_json::from_str(r#"{"dimension": "person", "keys": ["login_of"]}"#).unwrap();
+        let hashed = Reader::new(&[rule]).unwrap().with_privacy(privacy(Texts::Full, People::Hashed));
+        for (what, text, label) in CLEAR {
+            let source =
+                Source { text, label: Some(label).filter(|label| !label.is_empty()).copied(), ..Source::default() };
+            let beside = Beside {
+                user: Some("ana".into()),
+                label: source.label.map(str::to_owned),
+                client: Some("psql of ana@example.com".into()),
+                queue: Some("queue".into()),
+                error: Some("permission denied for user ana, banana stays".into()),
+            };
+            let clear = hashed.read(&source);
+            let counted = clear.annotations.len();
+            let (reading, beside) = hashed.conceal(clear.clone(), beside);
+            let shown = format!("{:?} {:?} {} {beside:?}", reading.annotations, reading.dimensions, reading.text);
+            let told = shown.replace("banana", "").replace("modeanalytics", "").to_lowercase();
+            assert!(!told.contains("ana"), "{what}: {shown}");
+            assert_eq!(reading.annotations.len(), counted, "{what}: raw keys are lost");
+            assert_eq!((reading.fingerprint, reading.signed()), (clear.fingerprint, clear.signed()), "{what}");
+            if clear.dimensions.get(Dimension::Person).is_some_and(|person| person == "ana") {
+                assert_eq!(
+                    reading.dimensions.get(Dimension::Person),
+                    beside.user.as_deref(),
+                    "{what}: one person, two hashes"
+                );
+            }
+            for dimension in [Dimension::App, Dimension::SavedQuery] {
+                assert_eq!(reading.dimensions.get(dimension), clear.dimensions.get(dimension), "{what}: {dimension:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn texts_lose_their_literals() {
+        let text = "select * from t -- why\nwhere mail = 'ana@example.com' and n in (1, 2, 3)";
+        let cases = [
+            (Texts::Full, text),
+            (Texts::Normalised, "select * from t where mail = ? and n in (?)"),
+            (Texts::None, ""),
+        ];
+        for (texts, expected) in cases {
+            let reader = Reader::default().with_privacy(privacy(texts, People::Clear));
+            let reading = reader.read(&Source { text, ..Source::default() });
+            let (stored, _) = reader.conceal(reading.clone(), Beside::default());
+            assert_eq!(stored.text, expected, "{texts:?}");
+            assert_eq!((stored.fingerprint, stored.statement), (reading.fingerprint, reading.statement), "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn data_in_annotations_goes_with_the_texts() {
+        let text = r#"-- /* partner: "metabase", {"dashboard_id":5,"optional_user_id":7,"filter_values":{"id":["ana","2"]}} */ Metabase:: userID: 7 queryType: MBQL queryHash: cb
+select 1"#;
+        for (texts, kept) in [(Texts::Full, true), (Texts::Normalised, false), (Texts::None, false)] {
+            let reader = Reader::default().with_privacy(privacy(texts, People::Clear));
+            let reading = reader.read(&Source { text, ..Source::default() });
+            assert!(
+                reading.annotations.iter().any(|a| a.key.starts_with("filter_values")),
+                "{:?}",
+                reading.annotations
+            );
+            let (stored, _) = reader.conceal(reading, Beside::default());
+            let there = stored.annotations.iter().any(|a| a.key.starts_with("filter_values"));
+            assert_eq!(there, kept, "{texts:?}: {:?}", stored.annotations);
+            assert_eq!(stored.dimensions.get(Dimension::Dashboard), Some("metabase:5"), "{texts:?}");
+        }
+    }
+}

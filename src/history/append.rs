@@ -30,6 +30,7 @@ use parquet::{
 use super::{
     Error, History,
     manifest::{self, Collected, Entry, Manifest},
+    private::conceal,
     record::{Harvest, Query},
     schema::{self, Promoted, QueryRows, Table},
 };
@@ -71,6 +72,7 @@ impl History {
     /// one after the other, each at once: a reader sees a day before or after, never half of it.
     pub fn append(&self, harvest: &Harvest, collected: &[Collected], reader: &Reader) -> Result<Appended, Error> {
         let _lock = self.lock()?;
+        let reader = self.keyed(reader)?;
         let mut days: BTreeMap<NaiveDate, Day<'_>> = BTreeMap::new();
         let mut keys = Keys::default();
         // Of a key that comes twice the later is the correction.
@@ -102,7 +104,7 @@ impl History {
             }
         }
         for (date, day) in days {
-            self.append_day(date, day, &keys, reader, &mut appended)?;
+            self.append_day(date, day, &keys, &reader, &mut appended)?;
         }
         Ok(appended)
     }
@@ -314,7 +316,8 @@ fn write_part(queries: &[&Query], reader: &Reader, target: &Target<'_>) -> Resul
     let mut file = target.create(rows.schema(), keys)?;
     let failed = |cause| Error::write(target.folder, cause);
     for query in queries {
-        rows.push(query, &read(reader, query)).map_err(failed)?;
+        let (query, reading) = conceal(reader, query, read(reader, query));
+        rows.push(&query, &reading).map_err(failed)?;
         if rows.len() >= BATCH_ROWS {
             file.write(&rows.finish().map_err(failed)?)?;
         }

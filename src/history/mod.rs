@@ -16,6 +16,7 @@
 mod append;
 mod manifest;
 mod rates;
+mod private;
 pub mod record;
 pub mod schema;
 mod settle;
@@ -132,6 +133,10 @@ pub struct Meta {
     /// What its warehouses cost, where the settings do not say; the times are those of the stored rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bill: Vec<cost::Charge>,
+    /// The key of hashed people where the settings have none: 64 hexadecimal digits. Who changes it makes strangers of
+    /// the people that are stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salt: Option<String>,
 }
 
 /// The clock of a demo history.
@@ -252,7 +257,7 @@ impl History {
                 false => failed(io::Error::new(io::ErrorKind::AlreadyExists, "it is not empty and no history")),
             });
         }
-        let meta = Meta { version: VERSION, demo, bill };
+        let meta = Meta { version: VERSION, demo, bill, salt: None };
         let bytes = serde_json::to_vec_pretty(&meta).map_err(|cause| Error::write(root, cause))?;
         manifest::write_whole(root, META, &bytes)?;
         History::open(root)

@@ -22,7 +22,7 @@ use super::{
     synonym::meant,
 };
 use crate::{
-    annotation::{Assign, Dimension as Canonical, Dimensions, Rule},
+    annotation::{Assign, Dimension as Canonical, Dimensions, People, Privacy, Rule},
     query::{self, Condition, Field, Literal, Test},
     settings::{self, Link, Place, Settings},
 };
@@ -266,6 +266,31 @@ impl Naming {
         Ok(())
     }
 
+    /// The same where people are stored hashed: what the names say of a person or user holds for the hash as well, but for
+    /// what they are called, since that is not to be shown.
+    pub fn with_hashed(mut self, privacy: &Privacy) -> Naming {
+        if privacy.people != People::Hashed {
+            return self;
+        }
+        let hash = |text: &str| privacy.person(text).into_owned();
+        for dimension in ["person", "user"] {
+            let Some(table) = self.tables.get_mut(dimension) else { continue };
+            let hashed: Vec<(String, Named)> = table
+                .values
+                .iter()
+                .filter(|(_, named)| named.team.is_some() || named.person.is_some())
+                .map(|(value, Named { person, team, .. })| {
+                    let person = person.as_deref().map(hash);
+                    (hash(value), Named { person, team: team.clone(), ..Named::default() })
+                })
+                .collect();
+            table.values.extend(hashed);
+            table.index();
+        }
+        self.hash = self.hashed();
+        self
+    }
+
     /// Whether nothing is mapped; links map nothing.
     pub fn is_empty(&self) -> bool {
         self.tables.is_empty() && self.rules.is_empty()
@@ -445,6 +470,8 @@ impl Naming {
 
 impl Table {
     fn index(&mut self) {
+        self.behind.clear();
+        self.says.clear();
         for (value, named) in &self.values {
             if let Some(name) = &named.name {
                 self.behind.entry(name.clone()).or_default().push(value.clone());
@@ -580,3 +607,6 @@ fn relative(condition: &Condition) -> Option<String> {
         Condition::Test { .. } => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

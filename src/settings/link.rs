@@ -47,6 +47,9 @@ pub enum Error {
         /// The place most like it.
         nearest: Option<&'static str>,
     },
+    /// A place that does not end.
+    #[error("found `{{` without `}}` in the link, expected `{{id}}` or `{{value}}`")]
+    Open,
     /// The same link for every value.
     #[error("found a link without `{{id}}` and without `{{value}}`, expected one of them behind the host")]
     Constant,
@@ -87,8 +90,8 @@ impl Link {
         let mut at = 0;
         while let Some(open) = self.url.get(at..).and_then(|rest| rest.find('{')).map(|open| at + open) {
             let rest = self.url.get(open + 1..).unwrap_or_default();
-            let found = rest.split('}').next().unwrap_or_default();
-            if !PLACES.contains(&found) || found.len() == rest.len() {
+            let (found, _) = rest.split_once('}').ok_or(Error::Open)?;
+            if !PLACES.contains(&found) {
                 return Err(Error::Place { found: found.to_owned(), nearest: nearest(found, PLACES.into_iter()) });
             }
             if open < host {
@@ -119,5 +122,63 @@ impl Link {
         let encoded = |text: &str| utf8_percent_encode(text, KEPT).to_string();
         // `{id}` first: an encoded text holds no brace.
         Some(self.url.replace("{id}", &encoded(id)).replace("{value}", &encoded(value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CASES: &[(&str, &str)] = &[
+        ("https://metabase.example.com/dashboard/{id}", ""),
+        ("HTTP://example.com?value={value}&id={id}", ""),
+        ("http://localhost:3000/#/{value}", ""),
+        (
+            "javascript://example.com/{id}",
+            "found the link `javascript://example.com/{id}`, expected an address that begins with `http://` or `https://` and a \
+             host",
+        ),
+        (
+            "/dashboard/{id}",
+            "found the link `/dashboard/{id}`, expected an address that begins with `http://` or `https://` and a host",
+        ),
+        (
+            "https:///{id}",
+            "found the link `https:///{id}`, expected an address that begins with `http://` or `https://` and a host",
+        ),
+        (
+            "https://example.com/a b/{id}",
+            "found ' ' in the link `https://example.com/a b/{id}`, expected it percent-encoded",
+        ),
+        (
+            "https://example.com\\@evil.example.org/{id}",
+            "found '\\\\' in the link `https://example.com\\@evil.example.org/{i…`, expected it percent-encoded",
+        ),
+        (
+            "https://{id}.example.com/",
+            "found `{id}` in the host of the link, expected it behind the host, for else a comment says where it leads",
+        ),
+        (
+            "https://example.com{id}",
+            "found `{id}` in the host of the link, expected it behind the host, for else a comment says where it leads",
+        ),
+        (
+            "https://example.com/{valeu}",
+            "found `{valeu}` in the link, expected `{id}` or `{value}`; the nearest is `{value}`",
+        ),
+        ("https://example.com/{id", "found `{` without `}` in the link, expected `{id}` or `{value}`"),
+        (
+            "https://example.com/",
+            "found a link without `{id}` and without `{value}`, expected one of them behind the host",
+        ),
+    ];
+
+    #[test]
+    fn only_addresses_are_links() {
+        for (url, expected) in CASES {
+            let link = Link { app: None, dimension: "dashboard".into(), url: (*url).to_owned() };
+            let error = link.check().map_or_else(|error| error.to_string(), |()| String::new());
+            assert_eq!(error, *expected, "the template {url}");
+        }
     }
 }

@@ -212,3 +212,105 @@ fn header(record: &csv::StringRecord) -> Result<[Option<usize>; 6], String> {
     }
     Ok(COLUMNS.map(place))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+    use super::*;
+
+    fn written(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("names.csv");
+        fs::write(&path, bytes).unwrap();
+        (folder, path)
+    }
+
+    // The lines, and of each dimension, value, name and team.
+    fn found(bytes: &[u8]) -> Result<Vec<String>, String> {
+        let (folder, path) = written(bytes);
+        let said = |error: Error| error.to_string().replace(&*folder.path().to_string_lossy(), "");
+        let names = read(&path).map_err(said)?;
+        let shown = names.into_iter().map(|(place, name)| {
+            let Place::Line { line, .. } = place else { panic!("a file has lines") };
+            let or = |text: Option<String>| text.unwrap_or("-".into());
+            format!("{line} {}={} {} {}", name.dimension, name.value, or(name.name), or(name.team))
+        });
+        Ok(shown.collect())
+    }
+
+    const GOOD: &[(&str, &[u8], &[&str])] = &[
+        ("a plain file", b"dimension,value,name\ndag,a,A\ndag,b,B\n", &["2 dag=a A -", "3 dag=b B -"]),
+        ("no line break at the end", b"dimension,value\ndag,a", &["2 dag=a - -"]),
+        ("columns in another order, and unknown ones", b"Team,x,Value, dimension\nt,1,v,dag\n", &["2 dag=v - t"]),
+        ("a byte order mark", b"\xef\xbb\xbfdimension,value,name\ndag,a,A\n", &["2 dag=a A -"]),
+        ("carriage returns", b"dimension,value,name\r\ndag,a,A\r\n\r\ndag,b,B\r\n", &["2 dag=a A -", "4 dag=b B -"]),
+        ("quotes", b"dimension,value,name\ndag,\"a,b\",\"say \"\"hi\"\"\"\n", &["2 dag=a,b say \"hi\" -"]),
+        (
+            "blank cells and blank lines",
+            b"\n\ndimension,value,name,team\n\ndag,a, ,\n,,,\n\n\ndag, b ,\"\",t\n",
+            &["5 dag=a - -", "9 dag=b - t"],
+        ),
+        ("nothing but a header", b"dimension,value\n", &[]),
+        ("letters of the world", "dimension,value,name\ndag,größe,ж\n".as_bytes(), &["2 dag=größe ж -"]),
+    ];
+
+    #[test]
+    fn a_file_is_read() {
+        for (what, bytes, expected) in GOOD {
+            assert_eq!(found(bytes).unwrap_or_else(|error| panic!("{what}: {error}")), *expected, "{what}");
+        }
+    }
+
+    const WRONG: &[(&str, &[u8], &str)] = &[
+        ("an empty file", b"", "line 1: found no header, expected `dimension,value,name,person,team,link`"),
+        (
+            "no value",
+            b"dimension,valeu\ndag,a\n",
+            "line 1: found a header without `value`, expected `dimension,value,name,person,team,link`; the nearest is `valeu`",
+        ),
+        (
+            "semicolons",
+            b"dimension;value\ndag;a\n",
+            "line 1: found a header whose cells no comma parts, expected commas between cells",
+        ),
+        ("a column twice", b"dimension,value,team,team\n", "line 1: found the column `team` twice, expected it once"),
+        (
+            "a comma too many",
+            b"dimension,value,name\r\ndag,a,A\r\n\r\ndag,b,B, C\r\n",
+            "line 4: found 4 cells, expected 3 as in the header; a cell with a comma stands in double quotes",
+        ),
+        (
+            "an open quote",
+            b"dimension,value,name\ndag,a,A\ndag,b,\"B\ndag,c,C\n",
+            "line 3: found a quoted cell that goes on in the next line, expected `\"` at its end",
+        ),
+        (
+            "Latin-1",
+            b"dimension,value,name\ndag,a,A\ndag,b,\xe4\n",
+            "line 3: found bytes that are no UTF-8, expected UTF-8",
+        ),
+    ];
+
+    #[test]
+    fn a_wrong_file_is_refused_as_a_whole() {
+        for (what, bytes, expected) in WRONG {
+            let error = found(bytes).expect_err(what);
+            let expected = format!("/names.csv {expected}; nothing of this file is used until it is mended");
+            assert_eq!(error, expected, "{what}");
+        }
+        let error = read(Path::new("/nowhere/names.csv")).expect_err("no file").to_string();
+        assert!(error.starts_with("cannot read the names /nowhere/names.csv: "), "{error}");
+    }
+
+    #[test]
+    fn one_broken_line_of_many_is_found() {
+        let mut text = String::from("dimension,value,name\n");
+        for nth in 0..100_000 {
+            let end = if nth == 49_998 { ",,," } else { "" };
+            text.push_str(&format!("dashboard,metabase:{nth},\"Dashboard {nth}\"{end}\n"));
+        }
+        let error = found(text.as_bytes()).expect_err("a broken line");
+        assert!(error.starts_with("/names.csv line 50000: found 6 cells, expected 3"), "{error}");
+        assert_eq!(found(text.replace(",,,", "").as_bytes()).unwrap().len(), 100_000, "mended, it is read");
+    }
+}

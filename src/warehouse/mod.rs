@@ -4,6 +4,7 @@ mod cut;
 mod demo;
 pub mod history;
 mod peak;
+pub mod naming;
 mod percentile;
 pub mod shares;
 

@@ -11,4 +11,5 @@ mod layers;
 mod limits;
 mod readme;
 mod seam;
+mod settings;
 mod world;
