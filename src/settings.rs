@@ -312,13 +312,16 @@ mod tests {
         ),
         (
             "names = [\n 'a.csv',\n 7,\n]\n",
-            "the settings /lakeapm.toml are wrong at line 3: invalid type: integer `7`, expected the path of a CSV file, or a table with `dimension` and `value`",
+            "the settings /lakeapm.toml are wrong at line 3: entry 2 of `names`: invalid type: integer `7`, expected the path of a CSV file, or a table with `dimension` and `value`",
         ),
         (
             "names = [' ']",
-            "the settings /lakeapm.toml are wrong at line 1: found a blank path, expected that of a CSV file",
+            "the settings /lakeapm.toml are wrong at line 1: entry 1 of `names`: found a blank path, expected that of a CSV file",
         ),
-        ("names = [\n{ value = 'x' }]", "the settings /lakeapm.toml are wrong at line 2: missing field `dimension`"),
+        (
+            "names = [\n{ value = 'x' }]",
+            "the settings /lakeapm.toml are wrong at line 2: entry 1 of `names`: missing field `dimension`",
+        ),
         ("[privacy]\npeople = 'hidden'\n", "the settings /lakeapm.toml are wrong at line 2: unknown variant `hidden`"),
         ("[privacy]\npeeple = 'hashed'\n", "the settings /lakeapm.toml are wrong at line 2: unknown field `peeple`"),
     ];

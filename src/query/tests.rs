@@ -1199,3 +1199,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn conditions_stand_alone_too() {
+    const SAID: &[&str] =
+        &["dag = 'daily'", "not signed and (queue like 'etl%' or user in ('a', 'b'))", "annotation.x is null"];
+    for text in SAID {
+        let alone = condition(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(alone.to_string(), *text, "the canonical form of {text}");
+        let PanelQuery::Measures(measures) = parse(&format!("queries where {text}")).unwrap() else { panic!("{text}") };
+        assert_eq!(measures.filter, Some(alone), "{text} in a panel query is another condition");
+    }
+    let long = "x".repeat(TEXT + 1);
+    let cases = [
+        ("", "found the end, expected a condition such as `dag = 'daily'` at 1"),
+        ("dag", "found the end after `dag`, expected"),
+        ("dag = 'x' by app", "found `by` after the condition, expected `and`, `or` or the end at 11"),
+        (
+            "dag = 'x' orr own",
+            "found `orr` after the condition, expected `and`, `or` or the end at 11; the nearest is `or`",
+        ),
+        ("dag = $dag", "template variable `$dag` was not replaced at 7"),
+        (&long, "found more than 65536 bytes, expected at most 65536"),
+    ];
+    for (text, expected) in cases {
+        let error = condition(text).expect_err(text).to_string();
+        assert!(error.starts_with(expected), "{text:.40}: {error}");
+    }
+}
