@@ -1205,7 +1205,7 @@ fn conditions_stand_alone_too() {
     const SAID: &[&str] =
         &["dag = 'daily'", "not signed and (queue like 'etl%' or user in ('a', 'b'))", "annotation.x is null"];
     for text in SAID {
-        let alone = condition(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let alone = super::condition(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(alone.to_string(), *text, "the canonical form of {text}");
         let PanelQuery::Measures(measures) = parse(&format!("queries where {text}")).unwrap() else { panic!("{text}") };
         assert_eq!(measures.filter, Some(alone), "{text} in a panel query is another condition");
@@ -1223,7 +1223,7 @@ fn conditions_stand_alone_too() {
         (&long, "found more than 65536 bytes, expected at most 65536"),
     ];
     for (text, expected) in cases {
-        let error = condition(text).expect_err(text).to_string();
+        let error = super::condition(text).expect_err(text).to_string();
         assert!(error.starts_with(expected), "{text:.40}: {error}");
     }
 }
