@@ -19,7 +19,7 @@ pub use names::{Name, Names, Place};
 
 use crate::{
     annotation::{self, Privacy, Reader, Secret},
-    cost,
+    cost, query,
 };
 
 /// What a person sets. Unknown fields are ignored, so that an older version reads a newer file.
@@ -42,11 +42,23 @@ pub struct Settings {
     pub privacy: Privacy,
     /// The key of hashed people; none = the salt of the history. A secret.
     pub people_key: Option<Secret>,
+    /// A run without an id ends where nothing ran for so long; none = ten minutes.
+    #[serde(deserialize_with = "gap")]
+    pub session_gap: Option<query::Duration>,
     /// What one question may use.
     pub limits: Limits,
     /// Where the lists stand in the file.
     #[serde(skip)]
     source: Source,
+}
+
+fn gap<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<query::Duration>, D::Error> {
+    use serde::de::Error as _;
+    let text = String::deserialize(from)?;
+    match query::every(&text) {
+        Ok(gap) if gap.seconds().is_some() => Ok(Some(gap)),
+        _ => Err(D::Error::custom(format!("found `{text}`, expected a length of time such as `10m`"))),
+    }
 }
 
 /// Where the entries of the lists stand in a file of settings; their lines, from 1.

@@ -277,7 +277,11 @@ impl RangeArgs {
 
 async fn answer(args: QueryArgs) -> Result<(), Error> {
     let mut range = args.range.range(args.max_rows);
-    let (warehouse, limits) = open(&args.source, &args.text, &range).await?;
+    let (warehouse, settings) = open(&args.source, &args.text, &range).await?;
+    let limits = settings.limits;
+    if let Some(gap) = settings.session_gap.and_then(query::Duration::seconds) {
+        range.gap = chrono::TimeDelta::milliseconds((gap * 1e3) as i64);
+    }
     range.rows = range.rows.min(limits.rows);
     let within = Duration::from_secs(limits.timeout);
     let asked = tokio::time::timeout(within, ask::ask(&args.text, &range, warehouse.as_ref()))
@@ -305,16 +309,21 @@ async fn open(
     source: &Source,
     text: &str,
     range: &ask::Range,
-) -> Result<(Box<dyn Warehouse>, settings::Limits), Error> {
+) -> Result<(Box<dyn Warehouse>, settings::Settings), Error> {
     let unlimited = settings::Limits { timeout: u64::from(u32::MAX), ..settings::Limits::default() };
-    let (folder, limits) = match (&source.history, &source.config) {
-        (Some(folder), _) => (folder.clone(), unlimited),
+    let unset = || {
+        let mut settings = settings::Settings::default();
+        settings.limits = unlimited;
+        settings
+    };
+    let (folder, settings) = match (&source.history, &source.config) {
+        (Some(folder), _) => (folder.clone(), unset()),
         (None, Some(config)) => {
             let settings = settings::Settings::read(config)?;
             // Rules are applied when queries are collected; a wrong one is told at once.
             Reader::new(&settings.rules)?;
-            let named = settings.history.filter(|folder| !folder.as_os_str().is_empty());
-            (named.ok_or_else(|| settings::Error::NoHistory(config.clone()))?, settings.limits)
+            let named = settings.history.clone().filter(|folder| !folder.as_os_str().is_empty());
+            (named.ok_or_else(|| settings::Error::NoHistory(config.clone()))?, settings)
         }
         (None, None) => {
             let folder = PathBuf::from(DEMO_DIR);
@@ -325,9 +334,10 @@ async fn open(
                 let made = demo::make(&folder, &demo::Wanted::default()).await?;
                 writeln!(io::stderr(), "note: {made}")?;
             }
-            (folder, unlimited)
+            (folder, unset())
         }
     };
     let history = Arc::new(History::open(&folder)?);
-    Ok((Box::new(warehouse::history::Engine::new(history)?), limits))
+    let engine = warehouse::history::Engine::new(history)?.configured(&settings)?;
+    Ok((Box::new(engine), settings))
 }

@@ -15,8 +15,8 @@
 
 mod append;
 mod manifest;
-mod rates;
 mod private;
+mod rates;
 pub mod record;
 pub mod schema;
 mod settle;

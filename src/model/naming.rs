@@ -15,7 +15,7 @@ use chrono_tz::Tz;
 use twox_hash::XxHash3_64;
 
 use super::{
-    condition::{Clock, lower},
+    condition::{Clock, Scope, lower},
     dimension::{DIMENSIONS, Dimension, Origin, Values, dimension},
     error::Error as Wrong,
     expr::{Expr, What},
@@ -289,6 +289,17 @@ impl Naming {
         }
         self.hash = self.hashed();
         self
+    }
+
+    /// What its expressions look at.
+    pub fn exprs(&self) -> impl Iterator<Item = (&'static str, Expr)> {
+        let mapped = |dimension: &&Dimension| dimension.groups() && self.maps(dimension.name);
+        DIMENSIONS
+            .iter()
+            .filter(mapped)
+            .map(|dimension| (dimension.column, self.shown(dimension.name)))
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 
     /// Whether nothing is mapped; links map nothing.
@@ -573,7 +584,7 @@ fn ruled(rule: &Assign, number: usize, place: Place) -> Result<Ruled, Error> {
         return Err(Error::Relative { place, number, text });
     }
     // No instant is relative, so it does not matter which it is.
-    let clock = Clock { now: DateTime::<Utc>::UNIX_EPOCH, zone: Tz::UTC };
+    let clock = Clock { now: DateTime::<Utc>::UNIX_EPOCH, zone: Tz::UTC, scope: Scope::Queries };
     match lower(Some(&condition), &clock) {
         Ok(when) => Ok(Ruled { when, rule }),
         Err(cause) => {

@@ -227,6 +227,24 @@ fn shares(plan: &Plan, dialect: &Dialect) -> Option<Window> {
     })
 }
 
+/// An expression over stored columns, as the dialect writes it.
+pub fn expression(expr: &Expr, dialect: &Dialect) -> String {
+    let moment = DateTime::<Utc>::UNIX_EPOCH;
+    let window = Window { from: moment, to: moment, selects: Selects::Ended };
+    let values = Values { filter: Expr::always(), of: expr.clone(), limit: 0, limited: true };
+    let plan = Plan {
+        window,
+        now: moment,
+        zone: chrono_tz::Tz::UTC,
+        columns: Vec::new(),
+        question: Question::Values(values),
+        before: None,
+        rows: 0,
+        notices: Vec::new(),
+    };
+    Writer { plan: &plan, dialect }.expr(expr)
+}
+
 /// The window in which the queries of a run lie that ends in another.
 pub(super) fn around(window: Window, runs: &Runs) -> Window {
     let reach = chrono::Duration::microseconds(runs.reach);

@@ -24,7 +24,7 @@ use datafusion::{
         object_store::ObjectStoreUrl,
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
-    logical_expr::{Expr, TableProviderFilterPushDown, utils::conjunction},
+    logical_expr::{Expr as Filter, TableProviderFilterPushDown, utils::conjunction},
     object_store::{ObjectMeta, path::Path as StorePath},
     physical_plan::ExecutionPlan,
     prelude::{SessionConfig, SessionContext},
@@ -37,15 +37,18 @@ use futures::{
 use super::{
     Error, Rows, Span, Warehouse,
     cut::{cut, word},
+    naming::named,
     peak::peak,
     percentile::percentile,
     shares::Shares,
 };
 use crate::{
+    annotation::People,
     cost::{Bill, Weight},
     history::{Entry, Files, History, Table, record::Harvest, schema},
-    model::{Buckets, Every, NONE, Selects, Window},
-    sql::{Cut, Derived, Dialect, Relation, Statement, identifier},
+    model::{Buckets, Every, Expr, NONE, Naming, Selects, Window},
+    settings::Settings,
+    sql::{Cut, Derived, Dialect, Relation, Statement, expression, identifier},
 };
 
 /// DataFusion's SQL over the stored columns.
@@ -146,6 +149,7 @@ const MEMORY_MB: usize = 700;
 pub struct Engine {
     history: Arc<History>,
     bill: Bill,
+    naming: Naming,
     runtime: Arc<RuntimeEnv>,
     config: SessionConfig,
 }
@@ -167,15 +171,18 @@ impl Engine {
         // A panel query nests 64 deep, and the balanced trees of its longest chain eight more, in two levels of SQL each.
         options.sql_parser.recursion_limit = ConfigNonZeroUsize::try_new(512).map_err(refused)?;
         let bill = Bill::new(&history.meta().bill).map_err(Error::Bill)?;
-        Ok(Engine { history, bill, runtime, config })
+        Ok(Engine { history, bill, naming: Naming::default(), runtime, config })
     }
 
-    /// The same with the bill of the settings, in the place of the one the history brings.
-    pub fn billed(self, bill: Bill) -> Engine {
-        match bill.is_empty() {
-            true => self,
-            false => Engine { bill, ..self },
+    /// The same as the settings want it: with their bill in the place of the one the history brings, and their names.
+    pub fn configured(self, settings: &Settings) -> Result<Engine, Error> {
+        let bill = Bill::new(&settings.bill).map_err(Error::Bill)?;
+        let mut naming = Naming::new(settings)?;
+        if settings.privacy.people == People::Hashed {
+            let reader = settings.reader().map_err(|cause| Error::Engine(cause.to_string()))?;
+            naming = naming.with_hashed(&self.history.privacy(reader.privacy().clone()));
         }
+        Ok(Engine { bill: if bill.is_empty() { self.bill } else { bill }, naming, ..self })
     }
 
     /// The history.
@@ -362,13 +369,24 @@ impl Engine {
     ) -> Result<(), Error> {
         let View { table, selects, shares, .. } = view;
         let Clock { shift, seen, .. } = clock;
-        let keys = if table == Table::Query { view.keys } else { &[] };
+        let shown: Vec<(&str, Expr)> = if table == Table::Query { self.naming.exprs().collect() } else { Vec::new() };
+        let mut keys = if table == Table::Query { view.keys.to_vec() } else { Vec::new() };
+        for (_, expr) in &shown {
+            expr.walk(&mut |part| {
+                if let Expr::Key(key) = part
+                    && !keys.contains(key)
+                {
+                    keys.push(key.clone());
+                }
+            });
+        }
+        let keys = keys.as_slice();
         let (plain, mapped): (Vec<_>, Vec<_>) =
             files.whole.iter().partition(|(_, entry)| keys.iter().all(|key| entry.keys.contains(key)));
         let scan =
             |files: &[&(std::path::PathBuf, Entry)], keys: &[String]| Scan::new(table, files, keys).map(Arc::new);
         let shares = shares.filter(|_| table == Table::Query);
-        if mapped.is_empty() && shift.is_zero() && seen.is_none() && shares.is_none() {
+        if mapped.is_empty() && shift.is_zero() && seen.is_none() && shares.is_none() && shown.is_empty() {
             context.register_table(table.name(), scan(&plain, keys)?).map_err(refused)?;
             return Ok(());
         }
@@ -447,6 +465,23 @@ impl Engine {
             parts.push(format!("select {} from {name}{happened}", select.join(", ")));
         }
         let view = context.sql(&parts.join(" union all ")).await.map_err(refused)?;
+        if shown.is_empty() {
+            context.register_table(table.name(), view.into_view()).map_err(refused)?;
+            return Ok(());
+        }
+        // Values as they are shown, over the stored ones.
+        context.register_udf(named(&self.naming));
+        let columns: Vec<String> = view
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| match shown.iter().find(|(column, _)| column == field.name()) {
+                Some((_, expr)) => format!("{} as {}", expression(expr, &DIALECT), identifier(field.name())),
+                None => identifier(field.name()),
+            })
+            .collect();
+        context.register_table("stored", view.into_view()).map_err(refused)?;
+        let view = context.sql(&format!("select {} from stored", columns.join(", "))).await.map_err(refused)?;
         context.register_table(table.name(), view.into_view()).map_err(refused)?;
         Ok(())
     }
@@ -565,7 +600,7 @@ impl TableProvider for Scan {
 
     fn supports_filters_pushdown(
         &self,
-        filters: &[&Expr],
+        filters: &[&Filter],
     ) -> datafusion::error::Result<Vec<TableProviderFilterPushDown>> {
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
@@ -574,7 +609,7 @@ impl TableProvider for Scan {
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        filters: &[Expr],
+        filters: &[Filter],
         limit: Option<usize>,
     ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
         let url = ObjectStoreUrl::local_filesystem();

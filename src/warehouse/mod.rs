@@ -3,8 +3,8 @@
 mod cut;
 mod demo;
 pub mod history;
-mod peak;
 pub mod naming;
+mod peak;
 mod percentile;
 pub mod shares;
 
@@ -64,6 +64,9 @@ pub enum Error {
     /// The bill that the history brings is wrong.
     #[error(transparent)]
     Bill(crate::cost::Error),
+    /// The names, rules or links of the settings are wrong.
+    #[error(transparent)]
+    Naming(#[from] crate::model::NamingError),
     /// Money was asked for and nobody said what the warehouse costs.
     #[error(
         "nothing says what the warehouse costs; a `[[bill]]` in the settings does, for example `usd_per_hour = 13.04`"
