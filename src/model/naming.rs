@@ -367,36 +367,6 @@ impl Naming {
         self.shown(dimension) != Expr::Column(dimension)
     }
 
-    /// What a condition means by a text: a stored value that has a name is its name, unless something is shown as it.
-    pub fn meant<'a>(&'a self, dimension: &str, text: &'a str) -> &'a str {
-        let Some(table) = self.tables.get(dimension) else { return text };
-        match table.values.get(text).and_then(|named| named.name.as_deref()) {
-            Some(name) if !table.behind.contains_key(text) => name,
-            _ => text,
-        }
-    }
-
-    /// The stored values that are shown as what a condition means by a text, where names are all that maps the dimension:
-    /// files and row groups without them need not be read. None where rules or other columns have a say, or too many
-    /// values share the name.
-    pub fn stored(&self, dimension: &'static str, text: &str) -> Option<Vec<String>> {
-        const MOST: usize = 100;
-        if self.value(dimension) != Expr::Column(dimension) {
-            return None;
-        }
-        let table = self.tables.get(dimension)?;
-        let shown = self.meant(dimension, text);
-        let mut stored = table.behind.get(shown).cloned().unwrap_or_default();
-        if stored.len() > MOST {
-            return None;
-        }
-        let itself = table.values.get(shown).is_none_or(|named| named.name.is_none());
-        if itself {
-            stored.push(shown.to_owned());
-        }
-        Some(stored)
-    }
-
     /// Where a value, stored or shown, is looked at: the link of its name, else the first template of its dimension and
     /// app. Without `app` a value such as `metabase:12` says itself whose it is.
     pub fn link(&self, dimension: &str, value: &str, app: Option<&str>) -> Option<String> {

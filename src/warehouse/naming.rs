@@ -351,8 +351,15 @@ mod tests {
         .unwrap();
         let naming = Naming::new(&settings).unwrap();
         let now = DateTime::<Utc>::UNIX_EPOCH + Duration::days(1);
-        let asked =
-            model::Asked { from: now - Duration::days(1), to: now, every: None, zone: Tz::UTC, now, rows: 1000 };
+        let asked = model::Asked {
+            from: now - Duration::days(1),
+            to: now,
+            every: None,
+            zone: Tz::UTC,
+            now,
+            rows: 1000,
+            gap: model::SESSION_GAP,
+        };
         let mut plan =
             model::resolve(&query::parse("list queries where not own order by query_id").unwrap(), &asked).unwrap();
         let shown = ["app", "person", "team", "dashboard"];
