@@ -99,7 +99,11 @@ impl History {
         // A correction can move an end to another day. The old row goes first: should this stop in between, the query is
         // missing until it is collected again, and never there twice.
         for date in self.days()? {
-            if !days.contains_key(&date) && keys.first.is_some_and(|first| date >= first.date_naive()) {
+            let reaches = || match self.manifest(&self.day_folder(date)) {
+                Ok(manifest) => manifest.files.iter().any(|file| keys.reach(file)),
+                Err(_) => keys.first.is_some_and(|first| date >= first.date_naive()),
+            };
+            if !days.contains_key(&date) && reaches() {
                 appended.corrected += self.forget(date, &keys)?;
             }
         }
@@ -175,14 +179,12 @@ impl History {
 
     // Takes the queries that are about to be written out of the files that have them, by writing those files anew.
     fn leave_out(&self, folder: &Path, manifest: &mut Manifest, keys: &Keys) -> Result<u64, Error> {
-        let (Some(first), Some(last)) = (keys.first, keys.last) else { return Ok(0) };
         let generation = manifest.generation + 1;
         let names = AtomicU32::new(1 << 16);
         let mut corrected = 0;
         for entry in &mut manifest.files {
             let path = folder.join(&entry.name);
-            // The start is part of the key, and it lies between the file's earliest start and its latest end.
-            let reaches = entry.min_start <= last.timestamp_micros() && entry.max_end >= first.timestamp_micros();
+            let reaches = keys.reach(entry);
             // A damaged file stays as it is: written anew it would have a checksum again and look whole.
             if !matches!(entry.table, Table::Query | Table::Touch) || !reaches || self.verdict(&path, entry).is_some() {
                 continue;
@@ -240,6 +242,16 @@ impl Keys {
         self.last = Some(self.last.map_or(started, |last| last.max(started)));
         let transaction = query.transaction_id.as_deref().unwrap_or_default();
         self.hashes.insert(key(&query.warehouse, transaction, &query.query_id, started.timestamp_micros()))
+    }
+
+    // Whether a file can have such a query: the start is part of the key. The end is not looked at, because there are
+    // queries that say they ended before they started.
+    fn reach(&self, entry: &Entry) -> bool {
+        let within = |first: DateTime<Utc>, last: DateTime<Utc>| {
+            entry.min_start <= last.timestamp_micros()
+                && first.timestamp_micros() <= entry.max_start.unwrap_or(entry.max_end)
+        };
+        self.first.zip(self.last).is_some_and(|(first, last)| within(first, last))
     }
 
     // Which rows of a file have other keys; none if the file has no such columns.
@@ -392,6 +404,7 @@ impl Target<'_> {
             bytes: 0,
             crc32c: 0,
             min_start: i64::MAX,
+            max_start: None,
             min_end: i64::MAX,
             max_end: i64::MIN,
             keys,
@@ -416,8 +429,9 @@ impl Writing {
         if let Some((min, max)) = range(self.entry.table.time()) {
             self.entry.min_end = self.entry.min_end.min(min);
             self.entry.max_end = self.entry.max_end.max(max);
-            let started = range("started_at").map_or(min, |(earliest, _)| earliest);
-            self.entry.min_start = self.entry.min_start.min(started).min(min);
+            let (earliest, latest) = range("started_at").unwrap_or((min, max));
+            self.entry.min_start = self.entry.min_start.min(earliest).min(min);
+            self.entry.max_start = self.entry.max_start.max(Some(latest));
         }
         self.entry.rows += batch.num_rows() as u64;
         self.writer.write(batch).map_err(|cause| Error::write(&self.path, cause))

@@ -57,6 +57,9 @@ pub struct Entry {
     pub crc32c: u32,
     /// The earliest start of its rows, or end where that lies before, in microseconds since the epoch.
     pub min_start: i64,
+    /// The latest start of its rows, likewise; none in manifests of older programs.
+    #[serde(default)]
+    pub max_start: Option<i64>,
     /// The earliest end of its rows, likewise.
     pub min_end: i64,
     /// The latest end of its rows, likewise.

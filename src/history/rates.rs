@@ -80,6 +80,10 @@ impl Rates {
                 if steps.last().is_some_and(|last| last.at == step.at) {
                     steps.pop();
                 }
+                let before = steps.last().map_or((0, 0), |last| (last.waiting, last.active));
+                if before == (step.waiting, step.active) {
+                    continue;
+                }
                 steps.push(step);
             }
         }
