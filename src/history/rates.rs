@@ -157,7 +157,7 @@ impl History {
         Ok(rates)
     }
 
-    /// Puts what is known at `now` in the place of what is settled: the queries in flight count up to `now`, and and
+    /// Puts what is known at `now` in the place of what is settled: the queries in flight count up to `now`, and
     /// so do those that end at `now` or after, which a demo stores.
     ///
     /// From the earliest start of any such query on, everything is worked out anew from the query files, because an
