@@ -383,7 +383,7 @@ fn money_is_the_judges_and_adds_up_to_the_bill() {
         let chance = &mut ChaCha8Rng::seed_from_u64(seed);
         let queries = if seed == 0 { older(chance, 60) } else { hostile(chance, 60) };
         let (_folder, root) = folder();
-        let history = settled(&root, &[queries.clone()]);
+        let history = settled(&root, std::slice::from_ref(&queries));
         let charges = charges();
         let bill = Bill::new(&charges).unwrap();
         let (low, high) = (begin() - DAY, begin() + (DAYS + 2) * DAY);
@@ -466,7 +466,7 @@ fn parts_of_a_range_add_up() {
     let chance = &mut ChaCha8Rng::seed_from_u64(7);
     let queries = hostile(chance, 80);
     let (_folder, root) = folder();
-    let history = settled(&root, &[queries.clone()]);
+    let history = settled(&root, std::slice::from_ref(&queries));
     let bill = Bill::new(&charges()).unwrap();
     let (low, high) = (begin(), begin() + DAYS * DAY);
     let rates = history.rates(instant(low), instant(high)).unwrap();
@@ -496,7 +496,7 @@ fn waiting_is_the_judges_and_nobody_has_the_rest() {
         let chance = &mut ChaCha8Rng::seed_from_u64(seed);
         let queries = if seed == 10 { older(chance, 90) } else { hostile(chance, 90) };
         let (_folder, root) = folder();
-        let history = settled(&root, &[queries.clone()]);
+        let history = settled(&root, std::slice::from_ref(&queries));
         let (low, high) = (begin() - DAY, begin() + (DAYS + 11) * DAY);
         for _ in 0..20 {
             let (a, b) = (chance.random_range(low..high), chance.random_range(low..high));
@@ -605,7 +605,7 @@ fn settling_again_is_settling_from_scratch() {
         }
         history.settle().unwrap();
         let (_other, fresh) = folder();
-        let scratch = settled(&fresh, &[last.clone()]);
+        let scratch = settled(&fresh, std::slice::from_ref(&last));
         let (from, to) = (instant(begin() - 40 * DAY), instant(begin() + 20 * DAY));
         agree(&scratch.rates(from, to).unwrap(), &history.rates(from, to).unwrap(), &format!("seed {seed}"));
         assert_eq!(history.settle().unwrap().days, [], "seed {seed}: what is settled stays as it is");
@@ -681,7 +681,7 @@ fn a_damaged_file_is_named_and_its_day_unknown() {
     let day = (at("2026-11-11T00:00:00Z"), at("2026-11-12T00:00:00Z"));
     for (table, money, waiting) in [("rate", true, false), ("wait", false, true)] {
         let (_folder, root) = folder();
-        settled(&root, &[queries.clone()]);
+        settled(&root, std::slice::from_ref(&queries));
         let file = settled_files(&root, "2026-11-11", table).remove(0);
         let mut bytes = fs::read(&file).unwrap();
         let middle = bytes.len() / 2;
@@ -752,7 +752,7 @@ fn what_is_in_flight_counts_up_to_now() {
         let chance = &mut ChaCha8Rng::seed_from_u64(seed);
         let queries = hostile(chance, 60);
         let (_folder, root) = folder();
-        let history = settled(&root, &[queries.clone()]);
+        let history = settled(&root, std::slice::from_ref(&queries));
         let now = instant(begin() + chance.random_range(DAY..DAYS * DAY));
         let open = |query: &&Query| query.started_at < now && query.ended_at.unwrap() >= now;
         // What is stored beyond now is known to be open, and nothing of what it will have done.
@@ -793,7 +793,7 @@ fn what_is_in_flight_counts_up_to_now() {
 fn a_shifted_history_has_a_shifted_bill() {
     let queries = hostile(&mut ChaCha8Rng::seed_from_u64(40), 60);
     let (_folder, root) = folder();
-    let history = settled(&root, &[queries.clone()]);
+    let history = settled(&root, std::slice::from_ref(&queries));
     let bill = Bill::new(&charges()).unwrap();
     let (low, high) = (instant(begin()), instant(begin() + DAYS * DAY));
     let rates = history.rates(low, high).unwrap();
@@ -818,7 +818,7 @@ fn a_shifted_history_has_a_shifted_bill() {
 fn missing_arguments_are_null_and_missing_prices_nothing() {
     let queries = vec![quick("a", "2026-11-10T10:00:00Z")];
     let (_folder, root) = folder();
-    let history = settled(&root, &[queries.clone()]);
+    let history = settled(&root, std::slice::from_ref(&queries));
     let (from, to) = (at("2026-11-10T00:00:00Z"), at("2026-11-11T00:00:00Z"));
     let bill = Bill::new(&[charge("warehouse = \"w\"\nto = \"2026-11-10T09:00:00Z\"\nusd_per_hour = 1")]).unwrap();
     let shares = Arc::new(Shares::new(history.rates(from, to).unwrap(), &bill, from, to));
