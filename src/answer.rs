@@ -271,16 +271,14 @@ fn read(
         1 => notices.push("1 more group not shown".to_owned()),
         _ => notices.push(format!("{hidden} more groups not shown")),
     }
-    if figures.buckets.is_none() {
-        if let (0, [row]) = (figures.dimensions, rows.as_mut_slice()) {
-            let range = (plan.window.from, plan.window.to);
-            match known(covered, range) {
-                // Counting what was never collected gives 0, which nobody knows.
-                false => row.values.fill(None),
-                true => {
-                    for (value, nothing) in row.values.iter_mut().zip(empty(plan, figures, covered, range)) {
-                        *value = value.or(nothing);
-                    }
+    if let (None, 0, [row]) = (&figures.buckets, figures.dimensions, rows.as_mut_slice()) {
+        let range = (plan.window.from, plan.window.to);
+        match known(covered, range) {
+            // Counting what was never collected gives 0, which nobody knows.
+            false => row.values.fill(None),
+            true => {
+                for (value, nothing) in row.values.iter_mut().zip(empty(plan, figures, covered, range)) {
+                    *value = value.or(nothing);
                 }
             }
         }

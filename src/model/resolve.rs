@@ -736,7 +736,20 @@ fn listed(list: &query::List, asked: &Asked) -> Result<Plan, Error> {
 
 // What a list is ordered by: a column or fact of the query, or one of the list's own columns.
 fn ordering(of: Listed, field: &Field) -> Result<Known, Error> {
-    part(of, field)
+    let found = part(of, field)?;
+    match found.access() {
+        None => Ok(found),
+        // A query has several.
+        Some(_) => {
+            let names = if of == Listed::Runs { LIST_RUNS } else { LIST_QUERIES };
+            Err(Error::Field {
+                nearest: query::nearest(&found.name, names.iter().copied()).map(str::to_owned),
+                name: found.name,
+                expected: "column of the list",
+                span: field.span(),
+            })
+        }
+    }
 }
 
 // A column of a list: those of touches and runs that queries do not have, else one of the query.

@@ -157,9 +157,9 @@ fn reads(plan: &Plan) -> BTreeMap<Relation, Window> {
                     }
                     Source::Written(access) => {
                         read(Relation::Touch, window);
-                        match access {
-                            Access::Any => read(Relation::TableState, window),
-                            _ => read(Relation::Query, window),
+                        read(Relation::TableState, window);
+                        if *access != Access::Any {
+                            read(Relation::Query, window);
                         }
                     }
                     Source::Seen { tables: true } => {

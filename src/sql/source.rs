@@ -261,8 +261,9 @@ impl Writer<'_> {
         let mut needed: BTreeSet<&'static str> = ["started_at", "queue_us", "ended_at"].into();
         for figure in section.figures.iter().filter_map(|nth| figures.figures.get(*nth)) {
             for part in parts(figure) {
-                part.walk(&mut |part| match part {
-                    Expr::Column(name) => match self.dialect.derived.iter().find(|derived| derived.name == *name) {
+                part.walk(&mut |part| {
+                    let Expr::Column(name) = part else { return };
+                    match self.dialect.derived.iter().find(|derived| derived.name == *name) {
                         Some(found) => {
                             needed.extend(found.of);
                             derived.push(found);
@@ -271,8 +272,7 @@ impl Writer<'_> {
                         None => {
                             needed.insert(name);
                         }
-                    },
-                    _ => {}
+                    }
                 });
             }
         }
@@ -288,7 +288,17 @@ impl Writer<'_> {
             }
         }
         let from = self.queries(window, &section.groups, &inner);
-        let rows = self.selected(&select, &from, window, &section.filter, &inner);
+        let mut tests = self.tests(window, &section.filter);
+        if let (Phase::Billed, Some(begins)) = (phase, tests.first_mut()) {
+            // One that ends before it starts is charged for at its end.
+            let to = (self.dialect.instant)(window.to);
+            *begins = format!("(started_at < {to} or ended_at < {to})");
+        }
+        let rows = format!(
+            "select\n{inner}  {}\n{inner}from {from}\n{inner}where {}",
+            select.join(&format!(",\n{inner}  ")),
+            tests.join(&format!("\n{inner}  and "))
+        );
         let lasting = Lasting { rows, columns, from: "started_at", wait: "queue_us", to: "ended_at", phase };
         let mut sourced = self.cut(lasting, window, buckets, names.to_vec(), pad);
         if !derived.is_empty() {

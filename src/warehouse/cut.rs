@@ -125,8 +125,11 @@ fn constant(value: &ColumnarValue) -> Result<i64> {
     }
 }
 
-// A query that ends before it starts ends when it starts; one that waits longer than it lasts waits until it ends.
+// A query that ends before it starts ends when it starts, or is charged for when it ends; one that waits longer than it lasts waits until it ends.
 fn phased(phase: Phase, start: i64, wait: i64, end: Option<i64>) -> Option<(i64, i64)> {
+    if let (Phase::Billed, Some(end)) = (phase, end) {
+        return Some((start.min(end), end.saturating_add(1)));
+    }
     let end = end.map_or(i64::MAX, |end| end.max(start));
     let active = start.saturating_add(wait).min(end);
     let (from, to) = match phase {
@@ -211,7 +214,7 @@ mod tests {
         (Phase::Active, 18, 0, Some(12), &[]),
         (Phase::Whole, 18, 0, Some(12), &[(18, 18)]),
         (Phase::Whole, 20, 0, Some(20), &[(20, 20)]),
-        (Phase::Billed, 18, 0, Some(12), &[(18, 19)]),
+        (Phase::Billed, 18, 0, Some(12), &[(12, 13)]),
         (Phase::Billed, 12, 9, Some(19), &[(12, 20)]),
         (Phase::Active, 28, 0, None, &[(28, 30), (30, 35)]),
         (Phase::Active, -50, 0, Some(0), &[]),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chrono_tz::Tz;
-use lakeapm::model::{MEASURES, MeasureKind};
+use lakeapm::model::{Class, MEASURES};
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 
@@ -94,9 +94,12 @@ const EXPRESSIONS: &[&str] = &[
 
 const PICKS: &[&str] = &["", " top 3", " bottom 2", " min 5", " top 3 min 5"];
 
+/// The classes whose values are those of single queries by their end.
+pub const OF_QUERIES: &[Class] = &[Class::Count, Class::Ratio, Class::Experienced, Class::Consumed];
+
 /// Every way to ask a measure that is answered.
 fn items() -> Vec<(&'static str, Vec<String>)> {
-    let answered = MEASURES.iter().filter(|measure| !matches!(measure.kind, MeasureKind::Later(_)));
+    let answered = MEASURES.iter().filter(|measure| OF_QUERIES.contains(&measure.class));
     let asked = |measure: &lakeapm::model::Measure| {
         let mut asked = vec![measure.name.to_owned()];
         for word in measure.aggregates() {

@@ -1,0 +1,32 @@
+select
+  part_at as "time",
+  person,
+  sum(usd) as cost
+from (
+  select person, part_at, usd(warehouse, part_from, part_to, started_at, last_at, queue_us, cache_hit, weight_exec_us, weight_rows_read, weight_bytes_read, weight_cpu_us, weight_memory_bytes) as usd
+  from (
+  select person, cache_hit, ended_at, last_at, queue_us, started_at, warehouse, weight_bytes_read, weight_cpu_us, weight_exec_us, weight_memory_bytes, weight_rows_read, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
+  from (
+    select person, cache_hit, ended_at, last_at, queue_us, started_at, warehouse, weight_bytes_read, weight_cpu_us, weight_exec_us, weight_memory_bytes, weight_rows_read, unnest(cut('billed', started_at, queue_us, ended_at, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
+    select
+      person,
+      cache_hit,
+      ended_at,
+      last_at,
+      queue_us,
+      started_at,
+      warehouse,
+      weight_bytes_read,
+      weight_cpu_us,
+      weight_exec_us,
+      weight_memory_bytes,
+      weight_rows_read
+    from query
+    where started_at < timestamp '2026-11-20 12:00:00.000000'
+      and (ended_at >= timestamp '2026-11-19 12:00:00.000000' or ended_at is null)
+    ) as lasting
+  ) as cut
+) as parts
+) as shares
+group by 1, 2
+limit 1000001

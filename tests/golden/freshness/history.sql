@@ -1,0 +1,26 @@
+select
+  max(case when (part_to = part_end and at < part_end and (until is null or until >= part_end)) then (cast(part_end as bigint) - cast(at as bigint)) end) / 1000000.0 as freshness,
+  max(case when (part_to = part_end and at < part_end and (until is null or until >= part_end) and least) then 1 else 0 end) as least_1
+from (
+  select warehouse, "table", at, until, least, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
+  from (
+    select warehouse, "table", at, until, least, unnest(cut('whole', at, 0, until, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
+    select warehouse, "table", at, least, lead(at) over (partition by warehouse, "table" order by at, least) as until
+    from (
+      select warehouse, "table", max(ended_at) as at, 1 = 0 as least
+      from touch
+      where ended_at >= timestamp '2026-08-21 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000' and write and committed and (rows is null or rows > 0)
+      group by warehouse, "table"
+      union all
+      select warehouse, "table", first_seen as at, 1 = 1 as least
+      from (
+        select warehouse, "table" from touch where ended_at >= timestamp '2026-08-21 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000'
+        union
+        select warehouse, "table" from table_state where at >= timestamp '2026-08-21 12:00:00.000000' and at < timestamp '2026-11-20 12:00:00.000000'
+      ) as known
+      cross join (select min(ended_at) as first_seen from touch where ended_at >= timestamp '2026-08-21 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000') as seen
+    ) as uses
+    where at is not null
+    ) as lasting
+  ) as cut
+) as parts

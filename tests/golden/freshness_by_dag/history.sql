@@ -1,0 +1,49 @@
+select
+  dag,
+  max(case when (part_to = part_end and at < part_end and (until is null or until >= part_end)) then (cast(part_end as bigint) - cast(at as bigint)) end) / 1000000.0 as freshness,
+  max(case when (part_to = part_end and at < part_end and (until is null or until >= part_end) and least) then 1 else 0 end) as least_1
+from (
+  select dag, at, until, least, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
+  from (
+    select dag, at, until, least, unnest(cut('whole', at, 0, until, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
+    select dag, at, until, least
+    from (
+      select distinct
+        dag,
+        write_warehouse as used_warehouse,
+        write_table as used_table
+      from query
+      join (
+        select distinct warehouse as write_warehouse, coalesce(transaction_id, '') as write_transaction, query_id as write_query, started_at as write_started, "table" as write_table
+        from touch
+        where ended_at >= timestamp '2026-08-21 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000' and write
+      ) as writes on write_query = query_id and write_started = started_at and write_warehouse = warehouse and write_transaction = coalesce(transaction_id, '')
+      where ended_at >= timestamp '2026-08-21 12:00:00.000000'
+        and ended_at < timestamp '2026-11-20 12:00:00.000000'
+        and warehouse = 'w'
+        and counted
+    ) as used
+    join (
+      select warehouse, "table", at, least, lead(at) over (partition by warehouse, "table" order by at, least) as until
+      from (
+        select warehouse, "table", max(ended_at) as at, 1 = 0 as least
+        from touch
+        where ended_at >= timestamp '2026-08-21 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000' and write and committed and (rows is null or rows > 0)
+        group by warehouse, "table"
+        union all
+        select warehouse, "table", first_seen as at, 1 = 1 as least
+        from (
+          select warehouse, "table" from touch where ended_at >= timestamp '2026-08-21 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000'
+          union
+          select warehouse, "table" from table_state where at >= timestamp '2026-08-21 12:00:00.000000' and at < timestamp '2026-11-20 12:00:00.000000'
+        ) as known
+        cross join (select min(ended_at) as first_seen from touch where ended_at >= timestamp '2026-08-21 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000') as seen
+      ) as uses
+      where at is not null
+    ) as written on warehouse = used_warehouse and "table" = used_table
+    ) as lasting
+  ) as cut
+) as parts
+group by 1
+order by 2 desc nulls last, 1 nulls last
+limit 1000001

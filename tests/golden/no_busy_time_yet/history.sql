@@ -1,1 +1,0 @@
--- error: `busy_time` is not answered yet at 1; the nearest that is answered is `latency`

@@ -1,1 +1,0 @@
--- error: `freshness` is not answered yet at 1; the nearest that is answered is `rows_written`

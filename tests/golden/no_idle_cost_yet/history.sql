@@ -1,1 +1,0 @@
--- error: `idle_cost` is not answered yet at 1; the nearest that is answered is `exec_time`

@@ -1,1 +1,0 @@
--- error: `list queues` is not answered yet at 6; the nearest that is answered is `list queries`

@@ -1,1 +1,0 @@
--- error: `list touches` is not answered yet at 6; the nearest that is answered is `list queries`

@@ -1,1 +1,0 @@
--- error: `queued` is not answered yet at 1; the nearest that is answered is `queue_time`

@@ -1,1 +1,0 @@
--- error: `runs` is not answered yet at 1; the nearest that is answered is `queries`

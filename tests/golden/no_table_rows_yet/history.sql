@@ -1,1 +1,0 @@
--- error: `table_rows` is not answered yet at 1; the nearest that is answered is `rows_written`

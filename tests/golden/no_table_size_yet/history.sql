@@ -1,1 +1,0 @@
--- error: `table_size` is not answered yet at 1; the nearest that is answered is `bytes_written`

@@ -1,1 +1,0 @@
--- error: `reads` is not answered yet at 12; the nearest that is answered is `task`

@@ -1,1 +1,0 @@
--- error: `table` is not answered yet at 15; the nearest that is answered is `text like '%table%'`

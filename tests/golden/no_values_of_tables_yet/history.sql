@@ -1,1 +1,0 @@
--- error: `writes` is not answered yet at 11; the nearest that is answered is `task`

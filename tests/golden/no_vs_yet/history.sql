@@ -1,1 +1,0 @@
--- error: `vs 7d` is not answered yet at 9; the nearest that is answered is the same query with `--from` and `--to` earlier

@@ -1,0 +1,32 @@
+with grouped as (
+  select
+    queue,
+    sum((cast(part_to as bigint) - cast(part_from as bigint))) / 1000000.0 as queued
+  from (
+    select queue, ended_at, queue_us, started_at, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
+    from (
+      select queue, ended_at, queue_us, started_at, unnest(cut('waiting', started_at, queue_us, ended_at, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
+      select
+        queue,
+        ended_at,
+        queue_us,
+        started_at
+      from query
+      where started_at < timestamp '2026-11-20 12:00:00.000000'
+        and (ended_at >= timestamp '2026-11-19 12:00:00.000000' or ended_at is null)
+      ) as lasting
+    ) as cut
+  ) as parts
+  group by 1
+), ranked as (
+  select *, row_number() over (order by queued desc nulls last, queue nulls last) as place, count(*) over () as group_count
+  from grouped
+)
+select
+  case when place <= 3 then place else 4 end as place,
+  max(queue) as queue,
+  sum(queued) as queued,
+  max(group_count) as group_count
+from ranked
+group by 1
+order by 1

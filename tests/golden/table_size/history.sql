@@ -1,0 +1,17 @@
+select
+  sum(case when (part_to = part_end and at < part_end and (until is null or until >= part_end)) then bytes end) as table_size
+from (
+  select warehouse, "table", at, rows, bytes, skew, unsorted, stats_off, until, since, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
+  from (
+    select warehouse, "table", at, rows, bytes, skew, unsorted, stats_off, until, since, unnest(cut('whole', at, 0, until, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
+    select warehouse, "table", at, rows, bytes, skew, unsorted, stats_off, until, since
+    from table_state
+    join (
+      select warehouse as look_warehouse, at as look_at, lead(at) over (partition by warehouse order by at) as until,
+        case when row_number() over (partition by warehouse order by at) = 1 then timestamp '2026-11-10 12:00:00.000000' else at end as since
+      from (select distinct warehouse, at from table_state where at >= timestamp '2026-11-11 12:00:00.000000' and at < timestamp '2026-11-20 12:00:00.000000') as looks
+    ) as looked on look_warehouse = warehouse and look_at = at
+    where at >= timestamp '2026-11-11 12:00:00.000000' and at < timestamp '2026-11-20 12:00:00.000000'
+    ) as lasting
+  ) as cut
+) as parts
