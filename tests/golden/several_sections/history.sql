@@ -56,7 +56,7 @@ with grouped as (
           weight_memory_bytes,
           weight_rows_read
         from query
-        where started_at < timestamp '2026-11-20 12:00:00.000000'
+        where (started_at < timestamp '2026-11-20 12:00:00.000000' or ended_at < timestamp '2026-11-20 12:00:00.000000')
           and (ended_at >= timestamp '2026-11-19 12:00:00.000000' or ended_at is null)
         ) as lasting
       ) as cut
