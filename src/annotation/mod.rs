@@ -44,7 +44,7 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, mem};
 
 pub use dimension::{Dimension, Dimensions};
 pub use format::{FORMATS, Format, Key, Rank, Take, table};
@@ -81,18 +81,18 @@ pub struct Source<'a> {
 
 /// A raw key, its value and where they come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Annotation {
+pub struct Annotation<'a> {
     /// The key as written; nested keys are joined with dots.
-    pub key: String,
+    pub key: Cow<'a, str>,
     /// The value as text.
-    pub value: String,
+    pub value: Cow<'a, str>,
     /// The [`Format::name`] that read it.
     pub format: &'static str,
     /// Which comment of the text it stands in, from 0; [`Annotation::BESIDE`] for the label or the client.
     pub comment: u16,
 }
 
-impl Annotation {
+impl Annotation<'_> {
     /// The value of [`Annotation::comment`] for what stands beside the text.
     pub const BESIDE: u16 = u16::MAX;
 }
@@ -101,7 +101,7 @@ impl Annotation {
 #[derive(Debug, Clone)]
 pub struct Reading<'a> {
     /// The raw keys, each once, in the order of the text.
-    pub annotations: Vec<Annotation>,
+    pub annotations: Vec<Annotation<'a>>,
     /// The canonical dimensions.
     pub dimensions: Dimensions,
     /// An annotation was cut: the text ended inside it.
@@ -123,7 +123,7 @@ impl Reading<'_> {
         for (dimension, value) in self.dimensions.iter() {
             line.insert(dimension.name().to_owned(), value.into());
         }
-        let raw = self.annotations.iter().map(|a| (a.key.clone(), a.value.as_str().into()));
+        let raw = self.annotations.iter().map(|a| (a.key.to_string(), a.value.as_ref().into()));
         line.insert("annotations".to_owned(), serde_json::Value::Object(raw.collect()));
         line.insert("truncated".to_owned(), self.truncated.into());
         serde_json::Value::Object(line)
@@ -163,7 +163,8 @@ impl Reader {
 
     /// Reads all there is to know from one statement. Takes time linear in the text, whatever it holds.
     pub fn read<'a>(&self, source: &Source<'a>) -> Reading<'a> {
-        Reading { fingerprint: fingerprint(source.text), statement: statement(source.text), ..self.annotations(source) }
+        let (fingerprint, statement) = statement::identity(source.text);
+        Reading { fingerprint, statement, ..self.annotations(source) }
     }
 
     /// What [`Reader::read`] does, without fingerprint (0) and kind (other): a text that can hold no comment is only
@@ -191,7 +192,7 @@ impl Reader {
 
         let mut dimensions = Dimensions::default();
         let count = pieces.iter().map(|piece| piece.pairs.len()).sum();
-        let mut raw: Vec<(usize, usize, Annotation)> = Vec::with_capacity(count);
+        let mut raw: Vec<(usize, usize, Annotation<'a>)> = Vec::with_capacity(count);
         let rules = self.rules.apply(source, ordered().flat_map(|piece| piece.pairs.iter()));
         for (dimension, value) in rules {
             dimensions.fill(dimension, &value);
@@ -207,18 +208,16 @@ impl Reader {
         {
             dimensions.set(Dimension::Task, &task);
         }
+        let formats = ordered().map(|piece| piece.format.name).collect();
         for &i in &order {
-            let Some(piece) = pieces.get(i) else { continue };
-            for (j, (key, value)) in piece.pairs.iter().enumerate() {
-                let key = clean(key);
-                let key = key.trim();
+            let Some(piece) = pieces.get_mut(i) else { continue };
+            for (j, (key, value)) in mem::take(&mut piece.pairs).into_iter().enumerate() {
+                let key = trimmed(cleaned(key));
                 if key.is_empty() || raw.iter().any(|(.., there)| there.key == key) {
                     continue;
                 }
-                let value = clean(value).into_owned();
-                let found =
-                    Annotation { key: key.to_owned(), value, format: piece.format.name, comment: piece.comment };
-                raw.push((i, j, found));
+                let value = cleaned(value);
+                raw.push((i, j, Annotation { key, value, format: piece.format.name, comment: piece.comment }));
             }
         }
         raw.sort_by_key(|(i, j, _)| (*i, *j));
@@ -230,8 +229,27 @@ impl Reader {
             text,
             fingerprint: 0,
             statement: Statement::Other,
-            formats: ordered().map(|piece| piece.format.name).collect(),
+            formats,
         }
+    }
+}
+
+/// [`clean`], keeping what is there.
+fn cleaned(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => clean(text),
+        Cow::Owned(text) => match clean(&text) {
+            Cow::Borrowed(_) => Cow::Owned(text),
+            Cow::Owned(less) => Cow::Owned(less),
+        },
+    }
+}
+
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) if text.trim().len() == text.len() => Cow::Owned(text),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
     }
 }
 

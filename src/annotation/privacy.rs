@@ -208,11 +208,11 @@ impl Reader {
         let mut told: Vec<String> = Vec::new();
         for annotation in &mut reading.annotations {
             if !feeds(&annotation.key) {
-                annotation.value = privacy.mails(&annotation.value).into_owned();
+                annotation.value = Cow::Owned(privacy.mails(&annotation.value).into_owned());
                 continue;
             }
             let hidden = privacy.person(&annotation.value).into_owned();
-            let clear = std::mem::replace(&mut annotation.value, hidden);
+            let clear = std::mem::replace(&mut annotation.value, Cow::Owned(hidden)).into_owned();
             match annotation.comment == Annotation::BESIDE {
                 true => told.push(clear),
                 false => named.push(clear),

@@ -152,39 +152,70 @@ enum State {
 /// statement is `other`.
 pub fn statement(text: &str) -> Statement {
     let mut lexer = Lexer::new(text, false);
-    let mut state = State::First;
-    let mut depth = 0_usize;
-    let mut found = None;
-    while let Some(token) = lexer.token() {
-        let word = slice(text, token);
-        match (token.kind, word) {
-            (Kind::Mark, ";") => {
-                match end(state) {
-                    Some(Statement::Utility) => found = Some(Statement::Utility),
-                    Some(kind) => return kind,
-                    None => {}
+    let mut kind = Kinds::default();
+    while !kind.decided
+        && let Some(token) = lexer.token()
+    {
+        kind.pass(text, token);
+    }
+    kind.end()
+}
+
+/// What [`statement`] has seen so far.
+struct Kinds {
+    state: State,
+    depth: usize,
+    /// The kind of the statements before this one, all utilities.
+    found: Option<Statement>,
+    /// No further token changes the kind.
+    decided: bool,
+}
+
+impl Default for Kinds {
+    fn default() -> Self {
+        Kinds { state: State::First, depth: 0, found: None, decided: false }
+    }
+}
+
+impl Kinds {
+    fn pass(&mut self, text: &str, token: Token) {
+        match token.kind {
+            Kind::Comment => {}
+            Kind::Mark => match text.as_bytes().get(token.from) {
+                Some(b';') => {
+                    match end(self.state) {
+                        Some(Statement::Utility) => self.found = Some(Statement::Utility),
+                        Some(_) => {
+                            self.decided = true;
+                            return;
+                        }
+                        None => {}
+                    }
+                    self.state = State::First;
+                    self.depth = 0;
                 }
-                state = State::First;
-                depth = 0;
-            }
-            (Kind::Mark, "(") => depth += 1,
-            (Kind::Mark, ")") => depth = depth.saturating_sub(1),
-            (Kind::Comment, _) => {}
-            // A leading parenthesis is no depth: `(select …) union (select …)`.
-            _ if matches!(state, State::First) => {
-                depth = 0;
-                state = first(if token.kind == Kind::Word { word } else { "" });
-            }
-            (Kind::Word, _) if depth == 0 => state = next(state, word),
+                Some(b'(') => self.depth += 1,
+                Some(b')') => self.depth = self.depth.saturating_sub(1),
+                _ if matches!(self.state, State::First) => self.open(""),
+                _ => {}
+            },
+            Kind::Word if matches!(self.state, State::First) => self.open(slice(text, token)),
+            _ if matches!(self.state, State::First) => self.open(""),
+            Kind::Word if self.depth == 0 => self.state = next(self.state, slice(text, token)),
             _ => {}
         }
-        if let State::Done(kind) = state
-            && kind != Statement::Utility
-        {
-            return kind;
-        }
+        self.decided = matches!(self.state, State::Done(kind) if kind != Statement::Utility);
     }
-    end(state).or(found).unwrap_or(Statement::Other)
+
+    // A leading parenthesis is no depth: `(select …) union (select …)`.
+    fn open(&mut self, word: &str) {
+        self.depth = 0;
+        self.state = first(word);
+    }
+
+    fn end(&self) -> Statement {
+        end(self.state).or(self.found).unwrap_or(Statement::Other)
+    }
 }
 
 /// Whether a text holds more than comments.
@@ -275,10 +306,19 @@ fn signs(text: &str, token: Token, last: Option<Token>) -> bool {
 ///
 /// XXH3-64 over the tokens, each followed by one blank. [`hex`] is its written form.
 pub fn fingerprint(text: &str) -> u64 {
-    let mut out: Vec<u8> = Vec::with_capacity(text.len() * 2);
+    identity(text).0
+}
+
+/// [`fingerprint`] and [`statement`] in one pass.
+pub(super) fn identity(text: &str) -> (u64, Statement) {
+    let mut out: Vec<u8> = Vec::with_capacity(text.len() * 2 + SHORT);
     let mut lexer = Lexer::new(text, false);
+    let mut kind = Kinds::default();
     let mut last = None;
     while let Some(token) = lexer.token() {
+        if !kind.decided {
+            kind.pass(text, token);
+        }
         if token.kind == Kind::Comment || signs(text, token, last) {
             continue;
         }
@@ -286,13 +326,13 @@ pub fn fingerprint(text: &str) -> u64 {
         let bytes = text.as_bytes().get(token.from..token.to).unwrap_or_default();
         match token.kind {
             Kind::Literal => out.extend_from_slice(b"? "),
-            // Words are short: one loop beats a copy and a second pass.
-            Kind::Word => out.extend(bytes.iter().map(u8::to_ascii_lowercase).chain([b' '])),
+            Kind::Word => push_word(&mut out, text.as_bytes(), token),
             Kind::Mark => {
-                if bytes == b")" {
+                let mark = bytes.first().copied().unwrap_or_default();
+                if mark == b')' {
                     fold(&mut out);
                 }
-                out.extend([bytes.first().copied().unwrap_or_default(), b' ']);
+                out.extend_from_slice(&[mark, b' ']);
             }
             _ => {
                 out.extend_from_slice(bytes);
@@ -303,12 +343,39 @@ pub fn fingerprint(text: &str) -> u64 {
     while out.ends_with(b"; ") {
         out.truncate(out.len() - 2);
     }
-    XxHash3_64::oneshot(&out)
+    (XxHash3_64::oneshot(&out), kind.end())
+}
+
+/// Words up to this long, nearly all, are copied in one piece of fixed size.
+const SHORT: usize = 16;
+
+/// Adds a word in lower case and a blank.
+#[inline]
+fn push_word(out: &mut Vec<u8>, text: &[u8], word: Token) {
+    let length = word.to - word.from;
+    let from = out.len();
+    match text.get(word.from..).and_then(|rest| rest.first_chunk::<SHORT>()) {
+        // What is too much is cut off again.
+        Some(chunk) if length <= SHORT => {
+            out.extend_from_slice(&chunk.map(|b| b.to_ascii_lowercase()));
+            out.truncate(from + length);
+        }
+        _ => {
+            out.extend_from_slice(text.get(word.from..word.to).unwrap_or_default());
+            out.iter_mut().skip(from).for_each(|b| b.make_ascii_lowercase());
+        }
+    }
+    out.push(b' ');
 }
 
 /// The written form of a fingerprint: 16 hexadecimal digits.
 pub fn hex(fingerprint: u64) -> String {
-    format!("{fingerprint:016x}")
+    fingerprint
+        .to_be_bytes()
+        .iter()
+        .flat_map(|b| [b >> 4, b & 15])
+        .map(|d| (if d < 10 { b'0' + d } else { b'a' - 10 + d }) as char)
+        .collect()
 }
 
 /// Makes `( ? , ? , ? ` at the end `( ? `, and then `( ? ) , ( ? ` as well.

@@ -334,7 +334,7 @@ fn hostile_keys_are_their_own_columns() {
             let text = format!("/* {{\"dag\":\"k\",{json}:\"v{nth}\"}} */ select 1");
             let reading = reader.read(&Source { text: &text, ..Source::default() });
             if let Some(read) = reading.annotations.iter().find(|a| a.value == format!("v{nth}") && a.key == *key) {
-                expected.push((read.key.clone(), read.value.clone()));
+                expected.push((read.key.to_string(), read.value.to_string()));
             }
             world::query(&format!("q{nth}"), at + chrono::TimeDelta::seconds(nth as i64), &text)
         })

@@ -32,7 +32,7 @@ impl Row {
         let recorded =
             Statement::ALL.iter().map(|kind| kind.name()).find(|name| query.statement.as_deref() == Some(name));
         Row {
-            annotations: reading.annotations.iter().map(|a| (a.key.clone(), a.value.clone())).collect(),
+            annotations: reading.annotations.iter().map(|a| (a.key.to_string(), a.value.to_string())).collect(),
             dimensions: Dimension::ALL
                 .iter()
                 .filter_map(|dimension| Some((dimension.name(), reading.dimensions.get(*dimension)?.to_owned())))
