@@ -5,12 +5,12 @@
 //! `error_group` ([`error_group`]) and `annotation.<key>` for the raw keys of [`Promoted`]. Every text column is null
 //! where the value is empty, blank or missing.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use arrow::{
     array::{
-        ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, MapBuilder, MapFieldNames, StringBuilder,
-        TimestampMicrosecondBuilder,
+        Array as _, ArrayBuilder as _, ArrayRef, AsArray as _, BooleanBuilder, Float64Builder, Int64Builder,
+        MapBuilder, MapFieldNames, StringBuilder, TimestampMicrosecondBuilder,
     },
     datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit},
     record_batch::RecordBatch,
@@ -21,7 +21,7 @@ use super::{
     tally::{Minute, Step},
 };
 use crate::{
-    annotation::{Dimension, Reading, Statement},
+    annotation::{Dimension, Reading, Statement, hex},
     cost::Weight,
     model::{NONE, OWN_APP, error_group},
 };
@@ -216,22 +216,81 @@ fn elapsed(query: &Query) -> Option<i64> {
 }
 
 fn present(value: Option<&str>) -> Option<&str> {
-    value.map(str::trim_end).filter(|value| !value.trim_start().is_empty() && *value != NONE)
+    value.map(str::trim_end).filter(|value| !value.is_empty() && *value != NONE)
 }
 
 /// Rows of `query` on their way into an Arrow batch.
 pub struct QueryRows {
     schema: SchemaRef,
-    texts: Vec<StringBuilder>,
-    named: [StringBuilder; 5],
+    texts: Vec<Sparse>,
+    statement: StringBuilder,
+    status: StringBuilder,
+    error_group: Sparse,
+    fingerprint: StringBuilder,
+    text: Sparse,
     times: [TimestampMicrosecondBuilder; 2],
     integers: Vec<Int64Builder>,
     booleans: [BooleanBuilder; 4],
-    dimensions: Vec<StringBuilder>,
+    dimensions: Vec<Sparse>,
     annotations: MapBuilder<StringBuilder, StringBuilder>,
-    promoted: HashMap<String, usize>,
-    columns: Vec<StringBuilder>,
+    promoted: Columns,
+    columns: Vec<Sparse>,
     rows: usize,
+}
+
+/// A text column that is told only of the rows that have a value.
+#[derive(Default)]
+struct Sparse(StringBuilder);
+
+impl Sparse {
+    /// The value of a row; of two for one row the first stays.
+    fn set(&mut self, row: usize, value: Option<&str>) {
+        if let Some(value) = value
+            && self.0.len() <= row
+        {
+            self.pad(row);
+            self.0.append_value(value);
+        }
+    }
+
+    fn pad(&mut self, rows: usize) {
+        let missing = rows.saturating_sub(self.0.len());
+        if missing > 0 {
+            self.0.append_nulls(missing);
+        }
+    }
+
+    fn finish(&mut self, rows: usize) -> ArrayRef {
+        self.pad(rows);
+        finish(&mut self.0)
+    }
+}
+
+/// The array, and room for another like it: growing anew for every batch costs more than filling.
+fn finish(builder: &mut StringBuilder) -> ArrayRef {
+    let array = builder.finish();
+    *builder = StringBuilder::with_capacity(array.len(), array.values().len() + array.values().len() / 8);
+    Arc::new(array)
+}
+
+/// Promoted keys by their length, and the column of each.
+#[derive(Default)]
+struct Columns(Vec<Vec<(String, usize)>>);
+
+impl Columns {
+    fn new(keys: &Promoted) -> Columns {
+        let mut lengths = vec![Vec::new(); keys.iter().map(|key| key.len() + 1).max().unwrap_or_default()];
+        for (nth, key) in keys.iter().enumerate() {
+            if let Some(alike) = lengths.get_mut(key.len()) {
+                alike.push((key.clone(), nth));
+            }
+        }
+        Columns(lengths)
+    }
+
+    fn of(&self, key: &str) -> Option<usize> {
+        self.0.get(key.len())?.iter().find(|(name, _)| name == key).map(|(_, nth)| *nth)
+    }
 }
 
 impl QueryRows {
@@ -241,15 +300,19 @@ impl QueryRows {
         fields.extend(promoted.iter().map(|key| text(&promoted_column(key))));
         QueryRows {
             schema: Arc::new(Schema::new(fields)),
-            texts: TEXTS.iter().map(|_| StringBuilder::new()).collect(),
-            named: Default::default(),
+            texts: TEXTS.iter().map(|_| Sparse::default()).collect(),
+            statement: StringBuilder::new(),
+            status: StringBuilder::new(),
+            error_group: Sparse::default(),
+            fingerprint: StringBuilder::new(),
+            text: Sparse::default(),
             times: Default::default(),
             integers: INTEGERS.iter().map(|_| Int64Builder::new()).collect(),
             booleans: Default::default(),
-            dimensions: Dimension::ALL.iter().map(|_| StringBuilder::new()).collect(),
+            dimensions: Dimension::ALL.iter().map(|_| Sparse::default()).collect(),
             annotations: MapBuilder::new(Some(map_names()), StringBuilder::new(), StringBuilder::new()),
-            promoted: promoted.iter().enumerate().map(|(nth, key)| (key.clone(), nth)).collect(),
-            columns: promoted.iter().map(|_| StringBuilder::new()).collect(),
+            promoted: Columns::new(promoted),
+            columns: promoted.iter().map(|_| Sparse::default()).collect(),
             rows: 0,
         }
     }
@@ -271,16 +334,19 @@ impl QueryRows {
 
     /// Adds a query that ended and what its comments say.
     pub fn push(&mut self, query: &Query, reading: &Reading<'_>) -> Result<(), arrow::error::ArrowError> {
-        for ((_, of), builder) in TEXTS.iter().zip(&mut self.texts) {
-            builder.append_option(present(of(query)));
+        let row = self.rows;
+        for ((_, of), column) in TEXTS.iter().zip(&mut self.texts) {
+            column.set(row, present(of(query)));
         }
-        let [statement, status, error, fingerprint, text] = &mut self.named;
         let known = query.statement.as_deref().filter(|name| Statement::ALL.iter().any(|kind| kind.name() == *name));
-        statement.append_value(known.unwrap_or(reading.statement.name()));
-        status.append_value(query.status.name());
-        error.append_option(present(query.error.as_deref()).map(error_group));
-        fingerprint.append_value(format!("{:016x}", reading.fingerprint));
-        text.append_option(present(Some(&reading.text)));
+        let statement = known.unwrap_or(reading.statement.name());
+        self.statement.append_value(statement);
+        self.status.append_value(query.status.name());
+        if let Some(error) = present(query.error.as_deref()) {
+            self.error_group.set(row, Some(&error_group(error)));
+        }
+        self.fingerprint.append_value(hex(reading.fingerprint));
+        self.text.set(row, present(Some(&reading.text)));
         let [started, ended] = &mut self.times;
         started.append_value(query.started_at.timestamp_micros());
         ended.append_value(query.ended_at.unwrap_or(query.started_at).timestamp_micros());
@@ -291,38 +357,51 @@ impl QueryRows {
         cached.append_option(query.cache_hit);
         cut.append_value(query.text_truncated);
         signed.append_value(reading.signed());
-        let utility = known.unwrap_or(reading.statement.name()) == Statement::Utility.name();
+        let utility = statement == Statement::Utility.name();
         counted.append_value(!utility && reading.dimensions.get(Dimension::App) != Some(OWN_APP));
-        for (dimension, builder) in Dimension::ALL.iter().zip(&mut self.dimensions) {
-            builder.append_option(present(reading.dimensions.get(*dimension)));
+        for (dimension, column) in Dimension::ALL.iter().zip(&mut self.dimensions) {
+            column.set(row, present(reading.dimensions.get(*dimension)));
         }
-        let mut found = vec![None; self.columns.len()];
         for annotation in &reading.annotations {
             self.annotations.keys().append_value(&annotation.key);
             self.annotations.values().append_value(&annotation.value);
-            if let Some(slot) = self.promoted.get(&annotation.key).and_then(|nth| found.get_mut(*nth)) {
-                *slot = present(Some(&annotation.value));
+            if let Some(column) = self.promoted.of(&annotation.key).and_then(|nth| self.columns.get_mut(nth)) {
+                column.set(row, present(Some(&annotation.value)));
             }
         }
         self.annotations.append(!reading.annotations.is_empty())?;
-        for (value, builder) in found.into_iter().zip(&mut self.columns) {
-            builder.append_option(value);
-        }
         self.rows += 1;
         Ok(())
     }
 
     /// The rows so far, leaving none.
     pub fn finish(&mut self) -> Result<RecordBatch, arrow::error::ArrowError> {
+        let rows = self.rows;
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
-        arrays.extend(self.texts.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
-        arrays.extend(self.named.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
-        arrays.extend(self.times.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
-        arrays.extend(self.integers.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
+        arrays.extend(self.texts.iter_mut().map(|column| column.finish(rows)));
+        arrays.extend([finish(&mut self.statement), finish(&mut self.status), self.error_group.finish(rows)]);
+        arrays.extend([finish(&mut self.fingerprint), self.text.finish(rows)]);
+        arrays.extend(self.times.iter_mut().map(|b| {
+            let array = b.finish();
+            *b = TimestampMicrosecondBuilder::with_capacity(rows);
+            Arc::new(array) as ArrayRef
+        }));
+        arrays.extend(self.integers.iter_mut().map(|b| {
+            let array = b.finish();
+            *b = Int64Builder::with_capacity(rows);
+            Arc::new(array) as ArrayRef
+        }));
         arrays.extend(self.booleans.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
-        arrays.extend(self.dimensions.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
-        arrays.push(Arc::new(self.annotations.finish()));
-        arrays.extend(self.columns.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
+        arrays.extend(self.dimensions.iter_mut().map(|column| column.finish(rows)));
+        let annotations = self.annotations.finish();
+        let room = |texts: &ArrayRef| {
+            let bytes = texts.as_string_opt::<i32>().map_or(0, |texts| texts.values().len());
+            StringBuilder::with_capacity(texts.len() + texts.len() / 8, bytes + bytes / 8)
+        };
+        let (keys, values) = (room(annotations.keys()), room(annotations.values()));
+        self.annotations = MapBuilder::with_capacity(Some(map_names()), keys, values, rows);
+        arrays.push(Arc::new(annotations));
+        arrays.extend(self.columns.iter_mut().map(|column| column.finish(rows)));
         self.rows = 0;
         RecordBatch::try_new(self.schema.clone(), arrays)
     }
