@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fs::{self, File},
-    hash::{DefaultHasher, Hash, Hasher},
+    hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher},
     io::{self, BufWriter, Write},
     path::Path,
     sync::{
@@ -16,7 +16,7 @@ use std::{
 use arrow::{
     array::{BooleanArray, StringArray, TimestampMicrosecondArray},
     compute::filter_record_batch,
-    datatypes::SchemaRef,
+    datatypes::{DataType, SchemaRef},
     record_batch::RecordBatch,
 };
 use chrono::{DateTime, NaiveDate, Utc};
@@ -42,8 +42,30 @@ const GROUP_ROWS: usize = 131_072;
 /// Rows of a file, so that a day of a million queries is read and checked by several threads.
 const FILE_ROWS: usize = GROUP_ROWS;
 
-/// Rows that are signed and put into Arrow arrays at a time.
-const BATCH_ROWS: usize = 8_192;
+/// The columns that are compressed: their values are long or nearly all their own. What the others hold is a few packed
+/// bits a row already; a compressor takes a tenth off, and every reader has to undo it.
+const LONG: &[&str] = &[
+    "query_id",
+    "transaction_id",
+    "session_id",
+    "text",
+    "error",
+    "error_group",
+    "fingerprint",
+    "source_url",
+    "trace",
+    "annotations.key_value.key",
+    "annotations.key_value.value",
+    "min",
+    "max",
+];
+
+/// Fewer rows than this are not worth a file of their own.
+const SMALLEST: usize = 8_192;
+
+/// Rows that are signed and put into Arrow arrays at a time: few enough to stay in the processor's cache until they are
+/// encoded.
+const BATCH_ROWS: usize = 1_024;
 
 /// Rows whose keys decide which of them become columns.
 const SAMPLE_ROWS: usize = 16_384;
@@ -75,6 +97,7 @@ impl History {
         let reader = self.keyed(reader)?;
         let mut days: BTreeMap<NaiveDate, Day<'_>> = BTreeMap::new();
         let mut keys = Keys::default();
+        keys.hashes.reserve(harvest.queries.len());
         // Of a key that comes twice the later is the correction.
         for query in harvest.queries.iter().rev() {
             if let Some(ended) = query.ended_at
@@ -229,7 +252,7 @@ impl History {
 // The keys of the queries that are about to be written, and the range of their starts.
 #[derive(Default)]
 struct Keys {
-    hashes: HashSet<u64>,
+    hashes: HashSet<u64, Hashed>,
     first: Option<DateTime<Utc>>,
     last: Option<DateTime<Utc>>,
 }
@@ -304,16 +327,19 @@ pub(super) fn remove_unnamed(folder: &Path, manifest: &Manifest) {
 
 fn write_queries(queries: &[&Query], reader: &Reader, target: &Target<'_>) -> Result<Vec<Entry>, Error> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let size = queries.len().div_ceil(threads).clamp(BATCH_ROWS, FILE_ROWS);
-    let mut parts: Vec<&[&Query]> = queries.chunks(size).collect();
+    let size = queries.len().div_ceil(threads).clamp(SMALLEST, FILE_ROWS);
+    let parts: Vec<&[&Query]> = queries.chunks(size).collect();
     let mut entries = Vec::with_capacity(parts.len());
-    // As many files at a time as there are processors, so that memory holds that many row groups.
-    while !parts.is_empty() {
-        let now: Vec<&[&Query]> = parts.drain(..threads.min(parts.len())).collect();
+    // As many files at a time as there are processors, so that memory holds that many row groups. One of them is written
+    // here, where memory is warm.
+    for now in parts.chunks(threads) {
+        let Some((here, there)) = now.split_first() else { continue };
         let done: Vec<Result<Entry, Error>> = thread::scope(|scope| {
             let handles: Vec<_> =
-                now.into_iter().map(|part| scope.spawn(move || write_part(part, reader, target))).collect();
-            handles.into_iter().map(|handle| handle.join().unwrap_or(Err(Error::Panicked))).collect()
+                there.iter().map(|part| scope.spawn(move || write_part(part, reader, target))).collect();
+            let first = write_part(here, reader, target);
+            let others = handles.into_iter().map(|handle| handle.join().unwrap_or(Err(Error::Panicked)));
+            [first].into_iter().chain(others).collect()
         });
         for entry in done {
             entries.push(entry?);
@@ -323,12 +349,17 @@ fn write_queries(queries: &[&Query], reader: &Reader, target: &Target<'_>) -> Re
 }
 
 fn write_part(queries: &[&Query], reader: &Reader, target: &Target<'_>) -> Result<Entry, Error> {
-    let keys = promoted(queries, reader);
+    let step = queries.len().div_ceil(SAMPLE_ROWS).max(1);
+    let sample: Vec<Reading<'_>> = queries.iter().step_by(step).map(|query| read(reader, query)).collect();
+    let keys = promoted(&sample);
     let mut rows = QueryRows::new(&keys);
     let mut file = target.create(rows.schema(), keys)?;
     let failed = |cause| Error::write(target.folder, cause);
-    for query in queries {
-        let (query, reading) = conceal(reader, query, read(reader, query));
+    let mut sample = sample.into_iter();
+    for (nth, query) in queries.iter().enumerate() {
+        let known = if nth.is_multiple_of(step) { sample.next() } else { None };
+        let reading = known.unwrap_or_else(|| read(reader, query));
+        let (query, reading) = conceal(reader, query, reading);
         rows.push(&query, &reading).map_err(failed)?;
         if rows.len() >= BATCH_ROWS {
             file.write(&rows.finish().map_err(failed)?)?;
@@ -353,25 +384,42 @@ fn read<'a>(reader: &Reader, query: &'a Query) -> Reading<'a> {
 
 // The keys that people group by, and those most queries have. One whose values hardly repeat, such as a job's id, is left to the map: nobody groups by
 // it, and a second copy of it is what would cost most.
-fn promoted(queries: &[&Query], reader: &Reader) -> Promoted {
-    let step = queries.len().div_ceil(SAMPLE_ROWS).max(1);
-    let mut seen: HashMap<String, (u64, HashSet<u64>)> = HashMap::new();
-    for query in queries.iter().step_by(step) {
-        for annotation in read(reader, query).annotations {
-            let (count, values) = seen.entry(annotation.key).or_default();
-            *count += 1;
-            values.insert(hash(&annotation.value));
-        }
+fn promoted(sample: &[Reading<'_>]) -> Promoted {
+    let mut seen: HashMap<&str, (u64, HashSet<u64, Hashed>)> = HashMap::new();
+    for annotation in sample.iter().flat_map(|reading| &reading.annotations) {
+        let (count, values) = seen.entry(&annotation.key).or_default();
+        *count += 1;
+        values.insert(hash(&annotation.value));
     }
     let feeds = |key: &str| FORMATS.iter().flat_map(|format| format.keys).any(|fed| fed.from.contains(&key));
-    let mut keys: Vec<(bool, u64, String)> = seen
+    let mut keys: Vec<(bool, u64, &str)> = seen
         .into_iter()
         .filter(|(_, (count, values))| (values.len() as u64) < 100 || values.len() as u64 * 4 < *count)
-        .map(|(key, (count, _))| (feeds(&key), count, key))
+        .map(|(key, (count, _))| (feeds(key), count, key))
         .collect();
-    keys.sort_by(|a, b| (b.0, b.1).cmp(&(a.0, a.1)).then_with(|| a.2.cmp(&b.2)));
-    keys.into_iter().take(PROMOTED).map(|(_, _, key)| key).collect()
+    keys.sort_by(|a, b| (b.0, b.1).cmp(&(a.0, a.1)).then_with(|| a.2.cmp(b.2)));
+    keys.into_iter().take(PROMOTED).map(|(_, _, key)| key.to_owned()).collect()
 }
+
+// A hash of what is a hash already.
+#[derive(Default)]
+struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = hash(bytes);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+type Hashed = BuildHasherDefault<AsIs>;
 
 fn hash(value: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -471,30 +519,31 @@ impl Write for Summed {
 fn properties(table: Table) -> Result<WriterProperties, Error> {
     let level = ZstdLevel::try_new(2).map_err(|cause| Error::write(Path::new(table.name()), cause))?;
     let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
+        .set_compression(Compression::UNCOMPRESSED)
         .set_max_row_group_row_count(Some(GROUP_ROWS))
-        .set_statistics_enabled(EnabledStatistics::Page)
+        // Nobody skips a page by where its texts stand in the alphabet.
+        .set_statistics_enabled(EnabledStatistics::None)
         .set_created_by(concat!("lakeapm ", env!("CARGO_PKG_VERSION")).to_owned());
+    for path in LONG {
+        let path = ColumnPath::new(path.split('.').map(str::to_owned).collect());
+        properties = properties.set_column_compression(path, Compression::ZSTD(level));
+    }
     for field in table.fields() {
         let path = || ColumnPath::from(field.name().as_str());
         if matches!(field.name().as_str(), "query_id" | "text" | "trace" | "source_url") {
             // Nearly every value is new: a dictionary would be filled, given up and paid for twice.
-            properties = properties.set_column_dictionary_enabled(path(), field.name() == "text");
+            properties = properties.set_column_dictionary_enabled(path(), false);
         }
         if field.name() == "query_id" {
             properties = properties.set_column_encoding(path(), Encoding::DELTA_BYTE_ARRAY);
         }
-        if matches!(field.data_type(), arrow::datatypes::DataType::Timestamp(..)) {
+        // Times, durations and sizes hardly repeat: packed bits are a third of what a compressor makes of eight bytes
+        // each, and unpack ten times as fast.
+        if matches!(field.data_type(), DataType::Timestamp(..) | DataType::Int64) {
             properties = properties
                 .set_column_dictionary_enabled(path(), false)
-                .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
-        }
-        // Durations and sizes hardly repeat: packed bits are a third of what a compressor makes of eight bytes each, and
-        // unpack ten times as fast.
-        if *field.data_type() == arrow::datatypes::DataType::Int64 {
-            properties = properties
-                .set_column_dictionary_enabled(path(), false)
-                .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
+                .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED)
+                .set_column_statistics_enabled(path(), EnabledStatistics::Page);
         }
     }
     Ok(properties.build())
