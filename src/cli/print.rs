@@ -19,7 +19,7 @@ use super::{Error, units};
 use crate::{
     answer::Answer,
     ask::Asked,
-    model::{Column, Kind},
+    model::{Column, Kind, Role},
 };
 
 /// One value of an answer.
@@ -75,13 +75,20 @@ pub fn table(asked: &Asked) -> Result<(), Error> {
                 let values = (0..rows).map(|row| match item(answer, nth, row) {
                     Item::Null => "–".to_owned(),
                     Item::Text(text) => line(text, most),
+                    Item::Number(number) if column.role == Role::Change => units::change(number),
                     Item::Number(number) => units::figure(number, column.unit),
                     Item::Integer(number) => units::figure(number as f64, column.unit),
                     Item::Boolean(truth) => truth.to_string(),
                     Item::Time(at) => units::instant(at),
                 });
+                // Beside its measure the measure need not be named again.
+                let name = match column.role {
+                    Role::Before => "before",
+                    Role::Change => "change",
+                    _ => &column.name,
+                };
                 Cells {
-                    cells: iter::once(line(&column.name, most)).chain(values).collect(),
+                    cells: iter::once(line(name, most)).chain(values).collect(),
                     right: matches!(column.kind, Kind::Number | Kind::Integer),
                     cut: column.kind == Kind::Text,
                 }

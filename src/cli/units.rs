@@ -73,6 +73,12 @@ fn short(value: f64) -> String {
     }
 }
 
+/// A change as a share of what was before, with its sign.
+pub fn change(value: f64) -> String {
+    let sign = if value > 0.0 { "+" } else { "" };
+    format!("{sign}{}", figure(value, Unit::Ratio))
+}
+
 /// An instant to the minute, or to the second where there are any.
 pub fn instant(at: DateTime<Utc>) -> String {
     let format = if at.timestamp() % 60 == 0 { "%Y-%m-%d %H:%M" } else { "%Y-%m-%d %H:%M:%S" };

@@ -254,6 +254,8 @@ pub enum Phase {
     Waiting,
     /// After the queue.
     Active,
+    /// The same, while others wait for it.
+    Holding,
     /// From sending to just after the end, so that one that lasts no time is charged for too.
     Billed,
 }

@@ -360,7 +360,7 @@ impl About<'_> {
                 section(Source::Parts(Phase::Whole), window(Selects::Overlapping), lowered(Scope::Queries)?, groups())
             }
             Made::Caused => {
-                section(Source::Parts(Phase::Active), window(Selects::Overlapping), lowered(Scope::Queries)?, groups())
+                section(Source::Parts(Phase::Holding), window(Selects::Overlapping), lowered(Scope::Queries)?, groups())
             }
             Made::Cost => {
                 let window = self.minutes(notices);

@@ -453,7 +453,7 @@ impl Writer<'_> {
         for (nth, (figure, name)) in figures.figures.iter().zip(&names.figures).enumerate() {
             select.push(match own(nth) {
                 true => format!("{} as {name}", self.figure(figure)),
-                false => format!("null as {name}"),
+                false => format!("{} as {name}", self.nothing(nth)),
             });
         }
         for (nth, (figure, name)) in figures.figures.iter().zip(&names.counts).enumerate() {
@@ -462,7 +462,7 @@ impl Writer<'_> {
                     select.push(format!("sum(queries) as {name}"));
                 }
                 (Some(name), true) => select.push(format!("{} as {name}", self.count(&figure.among))),
-                (Some(name), false) => select.push(format!("null as {name}")),
+                (Some(name), false) => select.push(format!("cast(null as bigint) as {name}")),
                 (None, _) => {}
             }
         }
@@ -471,7 +471,7 @@ impl Writer<'_> {
                 (Some(name), Some(least), true) => {
                     select.push(format!("max(case when {} then 1 else 0 end) as {name}", self.test(least)));
                 }
-                (Some(name), _, _) => select.push(format!("null as {name}")),
+                (Some(name), _, _) => select.push(format!("cast(null as bigint) as {name}")),
                 (None, ..) => {}
             }
         }
@@ -485,6 +485,16 @@ impl Writer<'_> {
             source.from,
             grouping(keys, pad)
         )
+    }
+
+    // The figure of another section, of the same type.
+    fn nothing(&self, nth: usize) -> String {
+        let kind =
+            self.plan.columns.iter().filter(|column| column.role == Role::Measure).nth(nth).map(|column| column.kind);
+        match kind {
+            Some(Kind::Integer) => "cast(null as bigint)".to_owned(),
+            _ => (self.dialect.double)("null"),
+        }
     }
 
     fn list(&self, list: &List) -> (String, Vec<Output>) {

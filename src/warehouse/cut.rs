@@ -30,7 +30,7 @@ pub fn word(phase: Phase) -> &'static str {
     match phase {
         Phase::Whole => "whole",
         Phase::Waiting => "waiting",
-        Phase::Active => "active",
+        Phase::Active | Phase::Holding => "active",
         Phase::Billed => "billed",
     }
 }
@@ -135,7 +135,7 @@ fn phased(phase: Phase, start: i64, wait: i64, end: Option<i64>) -> Option<(i64,
     let (from, to) = match phase {
         Phase::Whole => (start, end),
         Phase::Waiting => (start, active),
-        Phase::Active => (active, end),
+        Phase::Active | Phase::Holding => (active, end),
         Phase::Billed => (start, end.saturating_add(1)),
     };
     (from < to || phase == Phase::Whole).then_some((from, to))

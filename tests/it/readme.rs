@@ -13,7 +13,7 @@ use lakeapm::{
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The demo that the transcripts ask; its `now` stands still.
-const DEMO: &[&str] = &["demo", "--queries", "20000", "--days", "7", "--now", "2026-11-20T12:00:00Z"];
+const DEMO: &[&str] = &["demo", "--queries", "50000", "--days", "15", "--now", "2026-11-20T12:00:00Z"];
 
 /// The pages of documentation.
 const PAGES: &[&str] = &["README.md", "CHANGELOG.md", "docs/annotations.md", "docs/settings.md"];

@@ -55,7 +55,7 @@ static ELEPHANT: Dialect = Dialect {
         let lasts = match cut.phase {
             Phase::Whole | Phase::Billed => format!("tstzrange({}, {})", cut.from, cut.to),
             Phase::Waiting => format!("waiting({}, {}, {})", cut.from, cut.wait, cut.to),
-            Phase::Active => format!("active({}, {}, {})", cut.from, cut.wait, cut.to),
+            Phase::Active | Phase::Holding => format!("active({}, {}, {})", cut.from, cut.wait, cut.to),
         };
         format!(
             "(select {columns}, part.* from ({}) as lasting, lateral slices({lasts}, array[{}], {}, {}) as part) as parts",
@@ -155,7 +155,7 @@ fn field(call: &[String], dialect: &Dialect, plan: &Plan) -> String {
         ["later", x, micros] => (dialect.later)(x, micros.parse().unwrap()),
         ["peak", from, to] => (dialect.peak)(from, to),
         ["cut", rows, columns, from, wait, to, phase, first, last, selects, now, bucketed, pad] => {
-            let phases = [Phase::Whole, Phase::Waiting, Phase::Active, Phase::Billed];
+            let phases = [Phase::Whole, Phase::Waiting, Phase::Active, Phase::Holding, Phase::Billed];
             let columns: Vec<String> = columns.split(BESIDE).map(str::to_owned).collect();
             let window = Window {
                 from: first.parse().unwrap(),

@@ -21,10 +21,10 @@ from (
     max(case when (part_to = part_end and at < part_end and (until is null or until >= part_end)) then skew end) as skew,
     max(case when (part_to = part_end and at < part_end and (until is null or until >= part_end)) then unsorted end) as unsorted,
     max(case when (part_to = part_end and at < part_end and (until is null or until >= part_end)) then stats_off end) as stats_off,
-    null as freshness,
-    null as idle_time,
-    null as least_7,
-    null as least_8
+    cast(null as double) as freshness,
+    cast(null as double) as idle_time,
+    cast(null as bigint) as least_7,
+    cast(null as bigint) as least_8
   from (
     select warehouse, "table", at, rows, bytes, skew, unsorted, stats_off, until, since, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
     from (
@@ -45,16 +45,16 @@ from (
   select
     warehouse,
     "table",
-    null as table_rows,
-    null as table_size,
-    null as growth,
-    null as skew,
-    null as unsorted,
-    null as stats_off,
+    cast(null as bigint) as table_rows,
+    cast(null as bigint) as table_size,
+    cast(null as bigint) as growth,
+    cast(null as double) as skew,
+    cast(null as double) as unsorted,
+    cast(null as double) as stats_off,
     max(case when (part_to = part_end and at < part_end and (until is null or until >= part_end)) then (cast(part_end as bigint) - cast(at as bigint)) end) / 1000000.0 as freshness,
-    null as idle_time,
+    cast(null as double) as idle_time,
     max(case when (part_to = part_end and at < part_end and (until is null or until >= part_end) and least) then 1 else 0 end) as least_7,
-    null as least_8
+    cast(null as bigint) as least_8
   from (
     select warehouse, "table", at, until, least, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
     from (
@@ -83,15 +83,15 @@ from (
   select
     warehouse,
     "table",
-    null as table_rows,
-    null as table_size,
-    null as growth,
-    null as skew,
-    null as unsorted,
-    null as stats_off,
-    null as freshness,
+    cast(null as bigint) as table_rows,
+    cast(null as bigint) as table_size,
+    cast(null as bigint) as growth,
+    cast(null as double) as skew,
+    cast(null as double) as unsorted,
+    cast(null as double) as stats_off,
+    cast(null as double) as freshness,
     max(case when (part_to = part_end and at < part_end and (until is null or until >= part_end)) then (cast(part_end as bigint) - cast(at as bigint)) end) / 1000000.0 as idle_time,
-    null as least_7,
+    cast(null as bigint) as least_7,
     max(case when (part_to = part_end and at < part_end and (until is null or until >= part_end) and least) then 1 else 0 end) as least_8
   from (
     select warehouse, "table", at, until, least, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to

@@ -7,7 +7,7 @@ from (
   select
     dag,
     count(*) as runs,
-    null as queries,
+    cast(null as bigint) as queries,
     avg(cast((cast(ended_at as bigint) - cast(started_at as bigint)) as double)) / 1000000.0 as run_time
   from (
     select max(case when begins = 1 then first_1 end) as dag, min(started_at) as started_at, max(ended_at) as ended_at, (cast(max(ended_at) as bigint) - cast(min(started_at) as bigint)) as run_us, sum(elapsed_us) as busy_us, count(*) as queries, sum(failed) as errors
@@ -29,9 +29,9 @@ from (
   union all
   select
     dag,
-    null as runs,
+    cast(null as bigint) as runs,
     count(*) as queries,
-    null as run_time
+    cast(null as double) as run_time
   from query
   where ended_at >= timestamp '2026-11-19 12:00:00.000000'
     and ended_at < timestamp '2026-11-20 12:00:00.000000'

@@ -15,11 +15,11 @@ with grouped as (
       cast(count(case when (status in ('success', 'failed', 'aborted') and status = 'success' and elapsed_us <= 30000000) then 1 end) as double) / nullif(count(case when status in ('success', 'failed', 'aborted') then 1 end), 0) as "attainment within 30s",
       percentile_cont(case when status = 'success' then elapsed_us end, 0.95) / 1000000.0 as "p95 latency",
       count(case when status = 'failed' then 1 end) as errors,
-      null as cost,
+      cast(null as double) as cost,
       count(case when status in ('success', 'failed', 'aborted') then 1 end) as count_1,
       count(case when status = 'success' then 1 end) as count_2,
       count(*) as count_3,
-      null as count_4
+      cast(null as bigint) as count_4
     from query
     where ended_at >= timestamp '2026-11-19 12:00:00.000000'
       and ended_at < timestamp '2026-11-20 12:00:00.000000'
@@ -28,13 +28,13 @@ with grouped as (
     union all
     select
       dashboard,
-      null as "attainment within 30s",
-      null as "p95 latency",
-      null as errors,
+      cast(null as double) as "attainment within 30s",
+      cast(null as double) as "p95 latency",
+      cast(null as bigint) as errors,
       sum(usd) as cost,
-      null as count_1,
-      null as count_2,
-      null as count_3,
+      cast(null as bigint) as count_1,
+      cast(null as bigint) as count_2,
+      cast(null as bigint) as count_3,
       count(*) as count_4
     from (
       select dashboard, usd(warehouse, part_from, part_to, started_at, last_at, queue_us, cache_hit, weight_exec_us, weight_rows_read, weight_bytes_read, weight_cpu_us, weight_memory_bytes) as usd

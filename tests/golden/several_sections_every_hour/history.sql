@@ -8,8 +8,8 @@ with grouped as (
     select
       queue,
       count(*) as queries,
-      null as concurrency,
-      null as cost
+      cast(null as double) as concurrency,
+      cast(null as double) as cost
     from query
     where ended_at >= timestamp '2026-11-19 12:00:00.000000'
       and ended_at < timestamp '2026-11-20 12:00:00.000000'
@@ -18,9 +18,9 @@ with grouped as (
     union all
     select
       queue,
-      null as queries,
+      cast(null as bigint) as queries,
       sum((cast(part_to as bigint) - cast(part_from as bigint))) / 1000000.0 as concurrency,
-      null as cost
+      cast(null as double) as cost
     from (
       select queue, ended_at, queue_us, started_at, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
       from (
@@ -40,8 +40,8 @@ with grouped as (
     union all
     select
       queue,
-      null as queries,
-      null as concurrency,
+      cast(null as bigint) as queries,
+      cast(null as double) as concurrency,
       sum(usd) as cost
     from (
       select queue, usd(warehouse, part_from, part_to, started_at, last_at, queue_us, cache_hit, weight_exec_us, weight_rows_read, weight_bytes_read, weight_cpu_us, weight_memory_bytes) as usd
@@ -87,8 +87,8 @@ with grouped as (
       date_bin(interval '3600000 milliseconds', ended_at) as "time",
       queue,
       count(*) as queries,
-      null as concurrency,
-      null as cost
+      cast(null as double) as concurrency,
+      cast(null as double) as cost
     from query
     where ended_at >= timestamp '2026-11-19 12:00:00.000000'
       and ended_at < timestamp '2026-11-20 12:00:00.000000'
@@ -98,9 +98,9 @@ with grouped as (
     select
       part_at as "time",
       queue,
-      null as queries,
+      cast(null as bigint) as queries,
       sum((cast(part_to as bigint) - cast(part_from as bigint))) / 1000000.0 as concurrency,
-      null as cost
+      cast(null as double) as cost
     from (
       select queue, ended_at, queue_us, started_at, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
       from (
@@ -121,8 +121,8 @@ with grouped as (
     select
       part_at as "time",
       queue,
-      null as queries,
-      null as concurrency,
+      cast(null as bigint) as queries,
+      cast(null as double) as concurrency,
       sum(usd) as cost
     from (
       select queue, part_at, usd(warehouse, part_from, part_to, started_at, last_at, queue_us, cache_hit, weight_exec_us, weight_rows_read, weight_bytes_read, weight_cpu_us, weight_memory_bytes) as usd
