@@ -22,6 +22,8 @@ import time
 
 import duckdb
 
+# USD an hour of one ra3.4xlarge, as the demo's bill says.
+NODE = 3.26
 COUNTED = "counted"
 SUCCESS = f"status = 'success' and {COUNTED}"
 
@@ -48,6 +50,61 @@ QUESTIONS = {
         select annotations['dag'] as k, quantile_cont(elapsed_us, 0.95) / 1e6 from q where {SUCCESS} group by all"""),
     "p95 by dag, 24 hours": (24, f"""
         select dag, quantile_cont(elapsed_us, 0.95) / 1e6 from q where {SUCCESS} group by all"""),
+    # Queries cut at the hours, each part's share the difference of the running integral of its minute's rate.
+    "hourly cost by person, 30 days": (30 * 24, """
+        with price as (
+            select warehouse, at, case when at < timestamp '{resize}' then {before} else {after} end / 60
+                * active_us / 60e6 / nullif(total, 0) as usd from r where weight = 'exec_time'
+        ), curve as (
+            select warehouse, at, usd, sum(usd * 60e6) over (partition by warehouse order by at) - usd * 60e6 as upto from price
+        ), active as (
+            select warehouse, person, exec_us,
+                started_at + to_microseconds(coalesce(queue_us, 0)) as a, ended_at as b
+            from f where started_at < timestamp '{now}' and ended_at >= timestamp '{from}' and not coalesce(cache_hit, false)
+        ), parts as (
+            select warehouse, person, exec_us / epoch_us(b - a) as density, h as hour,
+                greatest(a, h) as a, least(b, h + interval 1 hour) as b
+            from (select *, unnest(generate_series(date_trunc('hour', a), b, interval 1 hour)) as h from active where a < b)
+        )
+        select hour, person, sum(density * (
+            y.upto + y.usd * epoch_us(parts.b - y.at) - x.upto - x.usd * epoch_us(parts.a - x.at)))
+        from parts
+        join curve x on x.warehouse = parts.warehouse and x.at = date_trunc('minute', parts.a)
+        join curve y on y.warehouse = parts.warehouse and y.at = date_trunc('minute', parts.b - interval 1 microsecond)
+        where parts.a < parts.b and hour >= timestamp '{from}' group by all"""),
+    "hourly peak by queue, 30 days": (30 * 24, """
+        with active as (
+            select queue, started_at + to_microseconds(coalesce(queue_us, 0)) as a, ended_at as b
+            from f where started_at < timestamp '{now}' and ended_at >= timestamp '{from}'
+        ), events as (
+            select queue, greatest(a, timestamp '{from}') as at, 1 as d from active where a < b
+            union all select queue, b, -1 from active where a < b and b < timestamp '{now}'
+            union all select queue, h, 0 from (select distinct queue from active),
+                (select unnest(generate_series(timestamp '{from}', timestamp '{now}' - interval 1 hour, interval 1 hour)) as h)
+        ), running as (
+            select queue, at, sum(d) over (partition by queue order by at, d rows unbounded preceding) as n from events
+        )
+        select date_trunc('hour', at) as hour, queue, max(n) from running group by all"""),
+    "run time by dag, 30 days": (30 * 24, """
+        with marked as (
+            select *, case when run is null then coalesce(person, "user") end as who,
+                max(ended_at) over (partition by warehouse, dag, run, case when run is null then coalesce(person, "user") end
+                    order by started_at, ended_at, query_id rows between unbounded preceding and 1 preceding) as last_end
+            from (select warehouse, dag, run, person, "user", started_at, ended_at, query_id from f
+                where counted and dag is not null
+                    and ended_at >= timestamp '{from}' - interval 1 day and ended_at < timestamp '{now}')
+        ), numbered as (
+            select *, sum(case when last_end is null or started_at >= last_end
+                    + case when run is null then interval 10 minute else interval 1 day end then 1 else 0 end)
+                over (partition by warehouse, dag, run, who order by started_at, ended_at, query_id rows unbounded preceding) as nth
+            from marked
+        ), runs as (
+            select dag, min(started_at) as a, max(ended_at) as b from numbered group by warehouse, dag, run, who, nth
+        )
+        select dag, avg(epoch_us(b - a)) / 1e6 from runs where b >= timestamp '{from}' group by all"""),
+    "freshness by table": (30 * 24, """
+        select warehouse, "table", epoch_us(timestamp '{now}' - max(ended_at)) / 1e6 from t
+        where write and committed and (rows is null or rows > 0) and ended_at < timestamp '{now}' group by all"""),
 }
 
 
@@ -59,10 +116,18 @@ def duck(history, runs):
     con.execute("set parquet_metadata_cache = true")
     files = sorted(glob.glob(os.path.join(history, "*", "query-*.parquet")))
     con.execute(f"create view files as select * from read_parquet({files!r}, union_by_name = true)")
+    con.execute("create view f as select * from files")
+    for view, table in [("t", "touch"), ("r", "rate")]:
+        files = sorted(glob.glob(os.path.join(history, "*", f"{table}-*.parquet")))
+        con.execute(f"create view {view} as select * from read_parquet({files!r}, union_by_name = true)")
+    bill = clock["bill"]
+    words = {"now": now, "resize": bill[0]["to"], "before": bill[0]["nodes"] * NODE, "after": bill[1]["nodes"] * NODE}
     figures = {}
     for name, (hours, sql) in QUESTIONS.items():
         con.execute(f"""create or replace view q as select * from files
             where ended_at >= timestamp '{now}' - interval {hours} hour and ended_at < timestamp '{now}'""")
+        first = con.execute(f"select timestamp '{now}' - interval {hours} hour").fetchone()[0]
+        sql = sql.format(**words, **{"from": first}) if "{now}" in sql else sql
         times = []
         for _ in range(runs):
             started = time.perf_counter()

@@ -29,6 +29,10 @@ const QUESTIONS: &[(&str, &str, &str)] = &[
     ("p95 by dag, 30 days", "p95 latency by dag", "30d"),
     ("p95 by raw key, 30 days", "p95 latency by annotation.dag", "30d"),
     ("p95 by dag, 24 hours", "p95 latency by dag", "24h"),
+    ("hourly cost by person, 30 days", "cost by person every 1h", "30d"),
+    ("hourly peak by queue, 30 days", "max concurrency by queue every 1h", "30d"),
+    ("run time by dag, 30 days", "run_time by dag", "30d"),
+    ("freshness by table", "freshness by table", "30d"),
 ];
 
 /// Measures and prints.

@@ -208,7 +208,7 @@ fn nothing_of_the_history_is_in_the_elephants_sql() {
     let history = [
         "date_bin",
         "timestamp '",
-        "cast(",
+        " as double)",
         "\"annotation.",
         "interval '",
         "(?s)",
