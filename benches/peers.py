@@ -53,10 +53,10 @@ QUESTIONS = {
     # Queries cut at the hours, each part's share the difference of the running integral of its minute's rate.
     "hourly cost by person, 30 days": (30 * 24, """
         with price as (
-            select warehouse, at, case when at < timestamp '{resize}' then {before} else {after} end / 60
+            select warehouse, "at" as m, case when "at" < timestamp '{resize}' then {before} else {after} end / 60
                 * active_us / 60e6 / nullif(total, 0) as usd from r where weight = 'exec_time'
         ), curve as (
-            select warehouse, at, usd, sum(usd * 60e6) over (partition by warehouse order by at) - usd * 60e6 as upto from price
+            select warehouse, m, usd, sum(usd * 60e6) over (partition by warehouse order by m) - usd * 60e6 as upto from price
         ), active as (
             select warehouse, person, exec_us,
                 started_at + to_microseconds(coalesce(queue_us, 0)) as a, ended_at as b
@@ -67,24 +67,24 @@ QUESTIONS = {
             from (select *, unnest(generate_series(date_trunc('hour', a), b, interval 1 hour)) as h from active where a < b)
         )
         select hour, person, sum(density * (
-            y.upto + y.usd * epoch_us(parts.b - y.at) - x.upto - x.usd * epoch_us(parts.a - x.at)))
+            y.upto + y.usd * epoch_us(parts.b - y.m) - x.upto - x.usd * epoch_us(parts.a - x.m)))
         from parts
-        join curve x on x.warehouse = parts.warehouse and x.at = date_trunc('minute', parts.a)
-        join curve y on y.warehouse = parts.warehouse and y.at = date_trunc('minute', parts.b - interval 1 microsecond)
+        join curve x on x.warehouse = parts.warehouse and x.m = date_trunc('minute', parts.a)
+        join curve y on y.warehouse = parts.warehouse and y.m = date_trunc('minute', parts.b - interval 1 microsecond)
         where parts.a < parts.b and hour >= timestamp '{from}' group by all"""),
     "hourly peak by queue, 30 days": (30 * 24, """
         with active as (
             select queue, started_at + to_microseconds(coalesce(queue_us, 0)) as a, ended_at as b
             from f where started_at < timestamp '{now}' and ended_at >= timestamp '{from}'
         ), events as (
-            select queue, greatest(a, timestamp '{from}') as at, 1 as d from active where a < b
+            select queue, greatest(a, timestamp '{from}') as m, 1 as d from active where a < b
             union all select queue, b, -1 from active where a < b and b < timestamp '{now}'
             union all select queue, h, 0 from (select distinct queue from active),
                 (select unnest(generate_series(timestamp '{from}', timestamp '{now}' - interval 1 hour, interval 1 hour)) as h)
         ), running as (
-            select queue, at, sum(d) over (partition by queue order by at, d rows unbounded preceding) as n from events
+            select queue, m, sum(d) over (partition by queue order by m, d rows unbounded preceding) as n from events
         )
-        select date_trunc('hour', at) as hour, queue, max(n) from running group by all"""),
+        select date_trunc('hour', m) as hour, queue, max(n) from running group by all"""),
     "run time by dag, 30 days": (30 * 24, """
         with marked as (
             select *, case when run is null then coalesce(person, "user") end as who,

@@ -3,7 +3,7 @@
 //! ```text
 //! <history>/lakeapm.json                     what this folder is
 //! <history>/2026-11-20/manifest.json         the files of that day (UTC, by the end of the query), replaced by rename
-//! <history>/2026-11-20/query-3-0.parquet     zstd, sorted by `ended_at`, row groups of 131 072 rows
+//! <history>/2026-11-20/query-3-0.parquet     sorted by `ended_at`, row groups of 131 072 rows
 //! <history>/2026-11-20/touch-3-1.parquet     likewise `touch`, `table_state`, `column_state`
 //! <history>/2026-11-20/rate-4-0.parquet      what each minute's bill is shared by, worked out from the queries; likewise
 //!                                            `wait`, who waits and who is active in each queue
