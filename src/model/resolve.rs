@@ -377,7 +377,7 @@ impl About<'_> {
                     }
                 }
                 let (tables, queries): (Vec<_>, Vec<_>) =
-                    parts(filter).into_iter().partition(|part| fields(Some(part)).iter().all(|field| of_tables(field)));
+                    parts(filter).into_iter().partition(|part| all_of_tables(part));
                 let all = |parts: Vec<&Condition>| {
                     (!parts.is_empty()).then(|| Condition::And(parts.into_iter().cloned().collect()))
                 };
@@ -411,9 +411,7 @@ impl About<'_> {
 
     // Whether groups and condition are about tables alone.
     fn about_tables(&self) -> bool {
-        let named = self.query.by.iter().chain(fields(self.query.filter.as_ref()));
-        let flags = |part: &&Condition| matches!(part, Condition::Flag { .. });
-        named.into_iter().all(of_tables) && !parts(self.query.filter.as_ref()).iter().any(flags)
+        self.query.by.iter().all(of_tables) && self.query.filter.as_ref().is_none_or(all_of_tables)
     }
 
     fn table_groups(&self) -> Vec<Expr> {
@@ -464,6 +462,15 @@ fn apart(item: &Item, field: &Field, by: &'static str) -> Error {
 // Whether a table itself has the field.
 fn of_tables(field: &Field) -> bool {
     matches!(field, Field::Name { name, .. } if name == "table" || name == "warehouse")
+}
+
+fn all_of_tables(condition: &Condition) -> bool {
+    match condition {
+        Condition::And(all) | Condition::Or(all) => all.iter().all(all_of_tables),
+        Condition::Not(one) => all_of_tables(one),
+        Condition::Test { field, .. } => of_tables(field),
+        Condition::Flag { .. } => false,
+    }
 }
 
 // A run is one of the first of these that the groups name, else the condition, else of a dag.

@@ -33,6 +33,9 @@ struct Lasting<'a> {
     phase: Phase,
 }
 
+// The joins of one condition.
+const USES: &[&str] = &["use_a_query", "use_b_query", "use_c_query", "use_d_query", "use_e_query", "use_f_query"];
+
 const STATE: &[&str] = &["warehouse", "table", "at", "rows", "bytes", "skew", "unsorted", "stats_off"];
 
 impl Writer<'_> {
@@ -210,13 +213,14 @@ impl Writer<'_> {
             .enumerate()
             .map(|(nth, (_, name))| format!("max(case when begins = 1 then first_{} end) as {name}", nth + 1))
             .collect();
+        let (keep, joins) = self.flagged(keep, &around, &format!("{pad}        "));
         let kept = match keep.is_always() {
             true => "1".to_owned(),
-            false => format!("case when {} then 1 else 0 end", self.test(keep)),
+            false => format!("case when {} then 1 else 0 end", self.test(&keep)),
         };
         let keys = format!("warehouse, {entity} as entity, run, {who} as who");
         let base = "started_at, ended_at, query_id, elapsed_us, failed, kept";
-        let from = self.queries(&around, named.iter().map(|(x, _)| *x), &format!("{pad}        "));
+        let from = self.queries(&around, named.iter().map(|(x, _)| *x), &format!("{pad}        ")) + &joins;
         let tests = self.tests(&around, &runs.only).join(" and ");
         // Running sums and maxima, so that any warehouse can.
         let preceding = "rows between unbounded preceding and 1 preceding";
@@ -245,6 +249,39 @@ impl Writer<'_> {
             instant(window.from),
             instant(window.to),
         )
+    }
+
+    // A condition for a column: what tables a query uses is joined, because not every engine looks into a subquery there.
+    fn flagged(&self, condition: &Expr, window: &Window, pad: &str) -> (Expr, String) {
+        let mut joins = String::new();
+        let mut count = 0;
+        let flagged = self.joined_uses(condition, window, pad, &mut joins, &mut count);
+        (flagged, joins)
+    }
+
+    fn joined_uses(&self, condition: &Expr, window: &Window, pad: &str, joins: &mut String, count: &mut usize) -> Expr {
+        match condition {
+            Expr::And(all) => Expr::And(all.iter().map(|x| self.joined_uses(x, window, pad, joins, count)).collect()),
+            Expr::Or(all) => Expr::Or(all.iter().map(|x| self.joined_uses(x, window, pad, joins, count)).collect()),
+            Expr::Touches(access, test, negated) => {
+                let Some(name) = USES.get(*count) else { return condition.clone() };
+                *count += 1;
+                let prefix = name.trim_end_matches("_query");
+                let uses = self.uses(*access, window, "touch", &[], "").replace('\n', " ");
+                let chosen = match test.is_always() {
+                    true => String::new(),
+                    false => format!(" where {}", self.test(test)),
+                };
+                joins.push_str(&format!(
+                    "\n{pad}left join (select distinct touch_query as {prefix}_query, touch_started as {prefix}_started, \
+                     touch_warehouse as {prefix}_warehouse, touch_transaction as {prefix}_transaction from ({uses}) as \
+                     touches{chosen}) as {prefix}s on {}",
+                    same_query(prefix)
+                ));
+                Expr::Missing(Box::new(Expr::Column(name)), !negated)
+            }
+            other => other.clone(),
+        }
     }
 
     fn parts(
@@ -380,29 +417,31 @@ impl Writer<'_> {
         let columns: Vec<String> = STATE.iter().map(|name| identifier(name)).collect();
         let mut tests = vec![within.clone()];
         tests.extend(self.all(&section.filter));
-        if let Some(touching) = touching {
+        let used = touching.map(|touching| {
             let used = Window { selects: Selects::Ended, ..self.plan.window };
+            let inner = format!("{pad}  ");
             let queries = format!(
                 "{} join {}",
                 self.relation(Relation::Query, &used),
                 self.touched(Access::Any, &used, &[], "").replace('\n', " ")
             );
-            let selected = self.selected(&["touch_warehouse, touch_table".to_owned()], &queries, &used, touching, pad);
-            tests.push(format!(
-                "exists (select 1 from ({selected}) as used where touch_warehouse = warehouse and touch_table = {})",
-                identifier("table")
-            ));
-        }
+            let columns = ["touch_warehouse as used_warehouse".to_owned(), "touch_table as used_table".to_owned()];
+            let selected = self.selected(&columns, &queries, &used, touching, &inner);
+            let distinct = selected.replacen("select", "select distinct", 1);
+            let table = identifier("table");
+            format!("\n{pad}join (\n{inner}{distinct}\n{pad}) as used on used_warehouse = warehouse and used_table = {table}")
+        });
         // What was there at the first look of all has been there before.
         format!(
             "select {0}, until, since\n{pad}from {state}\n{pad}join (\n{pad}  select warehouse as look_warehouse, at as \
              look_at, lead(at) over (partition by warehouse order by at) as until,\n{pad}    case when row_number() over \
              (partition by warehouse order by at) = 1 then {1} else at end as since\n{pad}  from (select distinct warehouse, \
              at from {state} where {within}) as looks\n{pad}) as looked on look_warehouse = warehouse and look_at = \
-             at\n{pad}where {2}",
+             at{3}\n{pad}where {2}",
             columns.join(", "),
             instant(window.from - chrono::Duration::days(1)),
-            tests.join(" and ")
+            tests.join(" and "),
+            used.unwrap_or_default()
         )
     }
 
@@ -470,8 +509,9 @@ impl Writer<'_> {
             self.selected(&select, &from, &window, &section.filter, &inner).replacen("select", "select distinct", 1);
         let names: String = named.iter().map(|(_, name)| format!("{name}, ")).collect();
         format!(
-            "select {names}at, until, least\n{pad}from (\n{pad}  {used}\n{pad}) as used\n{pad}join (\n{pad}  \
-             {written}\n{pad}) as written on warehouse = used_warehouse and {} = used_table",
+            "select {names}at, until, least\n{pad}from (\n{pad}  {used}\n{pad}) as used\n{pad}join (\n{pad}  select \
+             warehouse as last_warehouse, {} as last_table, at, until, least from (\n{pad}  {written}\n{pad}  ) as \
+             writes\n{pad}) as written on last_warehouse = used_warehouse and last_table = used_table",
             identifier("table")
         )
     }

@@ -24,6 +24,7 @@ from (
         and counted
     ) as used
     join (
+      select warehouse as last_warehouse, "table" as last_table, at, until, least from (
       select warehouse, "table", at, least, lead(at) over (partition by warehouse, "table" order by at, least) as until
       from (
         select warehouse, "table", max(ended_at) as at, 1 = 0 as least
@@ -40,7 +41,8 @@ from (
         cross join (select min(ended_at) as first_seen from touch where ended_at >= timestamp '2026-08-21 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000') as seen
       ) as uses
       where at is not null
-    ) as written on warehouse = used_warehouse and "table" = used_table
+      ) as writes
+    ) as written on last_warehouse = used_warehouse and last_table = used_table
     ) as lasting
   ) as cut
 ) as parts

@@ -13,13 +13,17 @@ with grouped as (
           case when row_number() over (partition by warehouse order by at) = 1 then timestamp '2026-11-10 12:00:00.000000' else at end as since
         from (select distinct warehouse, at from table_state where at >= timestamp '2026-11-11 12:00:00.000000' and at < timestamp '2026-11-20 12:00:00.000000') as looks
       ) as looked on look_warehouse = warehouse and look_at = at
-      where at >= timestamp '2026-11-11 12:00:00.000000' and at < timestamp '2026-11-20 12:00:00.000000' and warehouse = 'w' and exists (select 1 from (select
-        touch_warehouse, touch_table
-      from query join (   select distinct warehouse as touch_warehouse, coalesce(transaction_id, '') as touch_transaction, query_id as touch_query, started_at as touch_started, "table" as touch_table   from touch   where ended_at >= timestamp '2026-11-19 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000' ) as touchs on touch_query = query_id and touch_started = started_at and touch_warehouse = warehouse and touch_transaction = coalesce(transaction_id, '')
-      where ended_at >= timestamp '2026-11-19 12:00:00.000000'
-        and ended_at < timestamp '2026-11-20 12:00:00.000000'
-        and task = 'margin/prices'
-        and counted) as used where touch_warehouse = warehouse and touch_table = "table")
+      join (
+        select distinct
+          touch_warehouse as used_warehouse,
+          touch_table as used_table
+        from query join (   select distinct warehouse as touch_warehouse, coalesce(transaction_id, '') as touch_transaction, query_id as touch_query, started_at as touch_started, "table" as touch_table   from touch   where ended_at >= timestamp '2026-11-19 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000' ) as touchs on touch_query = query_id and touch_started = started_at and touch_warehouse = warehouse and touch_transaction = coalesce(transaction_id, '')
+        where ended_at >= timestamp '2026-11-19 12:00:00.000000'
+          and ended_at < timestamp '2026-11-20 12:00:00.000000'
+          and task = 'margin/prices'
+          and counted
+      ) as used on used_warehouse = warehouse and used_table = "table"
+      where at >= timestamp '2026-11-11 12:00:00.000000' and at < timestamp '2026-11-20 12:00:00.000000' and warehouse = 'w'
       ) as lasting
     ) as cut
   ) as parts
