@@ -39,7 +39,7 @@ impl Default for Wanted {
 }
 
 const HEADLINES: &[&str] =
-    &["p95 latency by dag top 5", "error_rate by dashboard min 20 top 5", "sum exec_time by person top 5"];
+    &["p95 latency by dag top 5", "error_rate by dashboard min 20 top 5", "cost by person top 5"];
 
 /// Writes the demo and asks it the headline questions.
 pub async fn run(args: DemoArgs) -> Result<(), Error> {
