@@ -33,11 +33,11 @@ mod tests;
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
-use crate::history::record::Harvest;
+use crate::history::record::{Harvest, Look};
 
 use chance::{Chance, Stream, mix};
 use company::Company;
-use course::{Course, Courses, World};
+use course::{Courses, World};
 pub use incident::{INCIDENT, Incident};
 use plan::{Day, Plan};
 use rhythm::Rhythm;
@@ -172,9 +172,11 @@ impl Demo {
             if from == 0 {
                 harvest.tables = rows.sizes.tables(rows.day, rows.midnight);
                 harvest.columns = rows.sizes.columns(rows.day, rows.midnight);
-                let last = self.days.last().is_some_and(|last| last.number == rows.day.number);
-                let in_flight: &[Course] = if last { &courses.in_flight } else { &[] };
-                in_flight.iter().for_each(|course| rows.push_in_flight(course, &mut harvest));
+                if self.days.last().is_some_and(|last| last.number == rows.day.number) {
+                    let mut queries = Vec::with_capacity(courses.in_flight.len());
+                    courses.in_flight.iter().for_each(|course| rows.push_in_flight(course, &mut queries));
+                    harvest.in_flight = Some(Look { warehouse: WAREHOUSE.to_owned(), at: self.settings.end, queries });
+                }
             }
             harvest.queries.reserve_exact(part.len());
             part.iter().for_each(|course| rows.push(course, &mut harvest));

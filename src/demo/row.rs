@@ -102,10 +102,10 @@ impl<'a> Rows<'a> {
     }
 
     /// Adds the row of a statement in flight at the day's end.
-    pub(super) fn push_in_flight(&mut self, course: &Course, harvest: &mut Harvest) {
+    pub(super) fn push_in_flight(&mut self, course: &Course, in_flight: &mut Vec<Query>) {
         if let Some((query, _)) = self.query(course) {
             let running = self.day.high >= course.started + course.waited;
-            harvest.in_flight.push(Query {
+            in_flight.push(Query {
                 status: if running { Status::Running } else { Status::Queued },
                 queue_us: Some(course.waited.min(self.day.high - course.started)),
                 exec_us: None,

@@ -83,6 +83,8 @@ pub struct Appended {
     pub others: u64,
     /// Queries that were there already and have been replaced.
     pub corrected: u64,
+    /// Queries that were in flight, are no more, and of which no end is known; they are stored as lost.
+    pub lost: u64,
     /// Bytes written.
     pub bytes: u64,
 }
@@ -91,7 +93,9 @@ impl History {
     /// Adds what a look at a warehouse brought home.
     ///
     /// A query that is there already, by (warehouse, transaction, query id, start), is replaced. The days are changed
-    /// one after the other, each at once: a reader sees a day before or after, never half of it.
+    /// one after the other, each at once: a reader sees a day before or after, never half of it. What ended is taken out of
+    /// what is in flight before it is stored, and a look replaces what is in flight after that: a reader that reads the
+    /// days first never sees a query twice.
     pub fn append(&self, harvest: &Harvest, collected: &[Collected], reader: &Reader) -> Result<Appended, Error> {
         let _lock = self.lock()?;
         let reader = self.keyed(reader)?;
@@ -121,6 +125,7 @@ impl History {
         let mut appended = Appended::default();
         // A correction can move an end to another day. The old row goes first: should this stop in between, the query is
         // missing until it is collected again, and never there twice.
+        self.land(&keys)?;
         for date in self.days()? {
             let reaches = || match self.manifest(&self.day_folder(date)) {
                 Ok(manifest) => manifest.files.iter().any(|file| keys.reach(file)),
@@ -133,10 +138,13 @@ impl History {
         for (date, day) in days {
             self.append_day(date, day, &keys, &reader, &mut appended)?;
         }
+        if let Some(look) = &harvest.in_flight {
+            self.look(look, &keys, &reader, &mut appended)?;
+        }
         Ok(appended)
     }
 
-    fn forget(&self, date: NaiveDate, keys: &Keys) -> Result<u64, Error> {
+    pub(super) fn forget(&self, date: NaiveDate, keys: &Keys) -> Result<u64, Error> {
         let folder = self.day_folder(date);
         let mut manifest = Manifest::read(&folder)?;
         let gone = self.leave_out(&folder, &mut manifest, keys)?;
@@ -162,7 +170,7 @@ impl History {
             manifest.replace(&folder)?;
         }
         let generation = manifest.generation + 1;
-        remove_unnamed(&folder, &manifest);
+        remove_unnamed(&folder, manifest.named());
 
         day.queries.sort_by_key(|query| (query.ended_at, query.started_at));
         day.touches.sort_by_key(|touch| (touch.ended_at, touch.started_at));
@@ -201,75 +209,98 @@ impl History {
     }
 
     // Takes the queries that are about to be written out of the files that have them, by writing those files anew.
-    fn leave_out(&self, folder: &Path, manifest: &mut Manifest, keys: &Keys) -> Result<u64, Error> {
+    pub(super) fn leave_out(&self, folder: &Path, manifest: &mut Manifest, keys: &Keys) -> Result<u64, Error> {
         let generation = manifest.generation + 1;
         let names = AtomicU32::new(1 << 16);
         let mut corrected = 0;
-        for entry in &mut manifest.files {
-            let path = folder.join(&entry.name);
-            let reaches = keys.reach(entry);
-            // A damaged file stays as it is: written anew it would have a checksum again and look whole.
-            if !matches!(entry.table, Table::Query | Table::Touch) || !reaches || self.verdict(&path, entry).is_some() {
-                continue;
-            }
-            let failed = |cause: &dyn std::fmt::Display| Error::write(&path, cause);
-            let open = || -> Result<_, Error> {
-                let file = File::open(&path).map_err(|cause| Error::Io { path: path.clone(), cause })?;
-                ParquetRecordBatchReaderBuilder::try_new(file).map_err(|cause| failed(&cause))
-            };
-            let known = open()?;
-            let key = ["warehouse", "transaction_id", "query_id", "started_at"];
-            let mask = ProjectionMask::columns(known.parquet_schema(), key);
-            let mut kept = Vec::new();
-            for batch in known.with_projection(mask).build().map_err(|cause| failed(&cause))? {
-                let batch = batch.map_err(|cause| failed(&cause))?;
-                kept.push(keys.others(&batch).ok_or_else(|| failed(&"its key columns are missing"))?);
-            }
-            let gone: usize = kept.iter().map(BooleanArray::false_count).sum();
-            if gone == 0 {
-                continue;
-            }
+        for entry in manifest.files.iter_mut().filter(|entry| matches!(entry.table, Table::Query | Table::Touch)) {
+            let gone = self.rewrite(folder, entry, keys, generation, &names)?;
             if entry.table == Table::Query {
-                corrected += gone as u64;
+                corrected += gone;
             }
-            let whole = open()?;
-            let target = Target { folder, table: entry.table, generation, names: &names };
-            let mut file = target.create(plain(whole.schema()), entry.keys.clone())?;
-            for (batch, kept) in whole.build().map_err(|cause| failed(&cause))?.zip(&kept) {
-                let batch =
-                    batch.and_then(|batch| filter_record_batch(&batch, kept)).map_err(|cause| failed(&cause))?;
-                if batch.num_rows() > 0 {
-                    file.write(&batch)?;
-                }
-            }
-            *entry = file.finish()?;
         }
         manifest.files.retain(|entry| entry.rows > 0);
         Ok(corrected)
     }
+
+    // The file without the rows of these keys, and how many it had; the same file if it has none.
+    pub(super) fn rewrite(
+        &self,
+        folder: &Path,
+        entry: &mut Entry,
+        keys: &Keys,
+        generation: u64,
+        names: &AtomicU32,
+    ) -> Result<u64, Error> {
+        let path = folder.join(&entry.name);
+        // A damaged file stays as it is: written anew it would have a checksum again and look whole.
+        if !keys.reach(entry) || self.verdict(&path, entry).is_some() {
+            return Ok(0);
+        }
+        let failed = |cause: &dyn std::fmt::Display| Error::write(&path, cause);
+        let open = || -> Result<_, Error> {
+            let file = File::open(&path).map_err(|cause| Error::Io { path: path.clone(), cause })?;
+            ParquetRecordBatchReaderBuilder::try_new(file).map_err(|cause| failed(&cause))
+        };
+        let known = open()?;
+        let mask = ProjectionMask::columns(known.parquet_schema(), KEY);
+        let mut kept = Vec::new();
+        for batch in known.with_projection(mask).build().map_err(|cause| failed(&cause))? {
+            let batch = batch.map_err(|cause| failed(&cause))?;
+            kept.push(keys.others(&batch).ok_or_else(|| failed(&"its key columns are missing"))?);
+        }
+        let gone: usize = kept.iter().map(BooleanArray::false_count).sum();
+        if gone == 0 {
+            return Ok(0);
+        }
+        let whole = open()?;
+        let target = Target { folder, table: entry.table, generation, names };
+        let mut file = target.create(plain(whole.schema()), entry.keys.clone())?;
+        for (batch, kept) in whole.build().map_err(|cause| failed(&cause))?.zip(&kept) {
+            let batch = batch.and_then(|batch| filter_record_batch(&batch, kept)).map_err(|cause| failed(&cause))?;
+            if batch.num_rows() > 0 {
+                file.write(&batch)?;
+            }
+        }
+        *entry = file.finish()?;
+        Ok(gone as u64)
+    }
 }
 
-// The keys of the queries that are about to be written, and the range of their starts.
+/// The columns that make a query's key.
+pub(super) const KEY: [&str; 4] = ["warehouse", "transaction_id", "query_id", "started_at"];
+
+/// Keys of queries, and the range of their starts.
 #[derive(Default)]
-struct Keys {
+pub(super) struct Keys {
     hashes: HashSet<u64, Hashed>,
     first: Option<DateTime<Utc>>,
     last: Option<DateTime<Utc>>,
 }
 
 impl Keys {
-    // Whether it is new.
-    fn add(&mut self, query: &Query) -> bool {
-        let started = query.started_at;
+    /// Adds one; whether it is new.
+    pub(super) fn add(&mut self, query: &Query) -> bool {
+        self.insert(key_of(query), query.started_at)
+    }
+
+    pub(super) fn insert(&mut self, key: u64, started: DateTime<Utc>) -> bool {
         self.first = Some(self.first.map_or(started, |first| first.min(started)));
         self.last = Some(self.last.map_or(started, |last| last.max(started)));
-        let transaction = query.transaction_id.as_deref().unwrap_or_default();
-        self.hashes.insert(key(&query.warehouse, transaction, &query.query_id, started.timestamp_micros()))
+        self.hashes.insert(key)
+    }
+
+    pub(super) fn has(&self, key: u64) -> bool {
+        self.hashes.contains(&key)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
     }
 
     // Whether a file can have such a query: the start is part of the key. The end is not looked at, because there are
     // queries that say they ended before they started.
-    fn reach(&self, entry: &Entry) -> bool {
+    pub(super) fn reach(&self, entry: &Entry) -> bool {
         let within = |first: DateTime<Utc>, last: DateTime<Utc>| {
             entry.min_start <= last.timestamp_micros()
                 && first.timestamp_micros() <= entry.max_start.unwrap_or(entry.max_end)
@@ -278,22 +309,27 @@ impl Keys {
     }
 
     // Which rows of a file have other keys; none if the file has no such columns.
-    fn others(&self, batch: &RecordBatch) -> Option<BooleanArray> {
-        let text = |name: &str| batch.column_by_name(name)?.as_any().downcast_ref::<StringArray>();
-        let (warehouse, transaction, query) = (text("warehouse")?, text("transaction_id")?, text("query_id")?);
-        let started = batch.column_by_name("started_at")?.as_any().downcast_ref::<TimestampMicrosecondArray>()?;
-        let rows = warehouse.iter().zip(transaction).zip(query).zip(started.values());
-        let other = rows.map(|(((warehouse, transaction), query), started)| {
-            let key = key(
-                warehouse.unwrap_or_default(),
-                transaction.unwrap_or_default(),
-                query.unwrap_or_default(),
-                *started,
-            );
-            Some(!self.hashes.contains(&key))
-        });
-        Some(other.collect())
+    pub(super) fn others(&self, batch: &RecordBatch) -> Option<BooleanArray> {
+        Some(keys_of(batch)?.into_iter().map(|(key, _)| Some(!self.has(key))).collect())
     }
+}
+
+/// The key of each row and its start, in microseconds; none if the rows have no such columns.
+pub(super) fn keys_of(batch: &RecordBatch) -> Option<Vec<(u64, i64)>> {
+    let text = |name: &str| batch.column_by_name(name)?.as_any().downcast_ref::<StringArray>();
+    let (warehouse, transaction, query) = (text("warehouse")?, text("transaction_id")?, text("query_id")?);
+    let started = batch.column_by_name("started_at")?.as_any().downcast_ref::<TimestampMicrosecondArray>()?;
+    let rows = warehouse.iter().zip(transaction).zip(query).zip(started.values());
+    let keys = rows.map(|(((warehouse, transaction), query), started)| {
+        let text = Option::unwrap_or_default;
+        (key(text(warehouse), text(transaction), text(query), *started), *started)
+    });
+    Some(keys.collect())
+}
+
+pub(super) fn key_of(query: &Query) -> u64 {
+    let transaction = query.transaction_id.as_deref().unwrap_or_default();
+    key(&query.warehouse, transaction, &query.query_id, query.started_at.timestamp_micros())
 }
 
 // Stored texts have lost their blanks at the end, which some warehouses pad them with.
@@ -312,8 +348,8 @@ struct Day<'a> {
 
 // What a crash left, and what an earlier generation replaced: no manifest names it, and a reader that began before has
 // had a whole generation's time.
-pub(super) fn remove_unnamed(folder: &Path, manifest: &Manifest) {
-    let named: HashSet<&str> = manifest.named().map(|entry| entry.name.as_str()).collect();
+pub(super) fn remove_unnamed<'a>(folder: &Path, named: impl Iterator<Item = &'a Entry>) {
+    let named: HashSet<&str> = named.map(|entry| entry.name.as_str()).collect();
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
@@ -348,7 +384,7 @@ fn write_queries(queries: &[&Query], reader: &Reader, target: &Target<'_>) -> Re
     Ok(entries)
 }
 
-fn write_part(queries: &[&Query], reader: &Reader, target: &Target<'_>) -> Result<Entry, Error> {
+pub(super) fn write_part(queries: &[&Query], reader: &Reader, target: &Target<'_>) -> Result<Entry, Error> {
     let step = queries.len().div_ceil(SAMPLE_ROWS).max(1);
     let sample: Vec<Reading<'_>> = queries.iter().step_by(step).map(|query| read(reader, query)).collect();
     let keys = promoted(&sample);
@@ -549,6 +585,6 @@ fn properties(table: Table) -> Result<WriterProperties, Error> {
     Ok(properties.build())
 }
 
-fn plain(schema: &SchemaRef) -> SchemaRef {
+pub(super) fn plain(schema: &SchemaRef) -> SchemaRef {
     Arc::new(arrow::datatypes::Schema::new(schema.fields().clone()))
 }

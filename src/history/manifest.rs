@@ -110,7 +110,7 @@ impl Manifest {
     }
 }
 
-fn holds_data(folder: &Path) -> bool {
+pub(super) fn holds_data(folder: &Path) -> bool {
     let data = |name: &std::ffi::OsStr| name.to_string_lossy().ends_with(".parquet");
     fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| data(&entry.file_name())))
 }

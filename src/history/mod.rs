@@ -7,6 +7,9 @@
 //! <history>/2026-11-20/touch-3-1.parquet     likewise `touch`, `table_state`, `column_state`
 //! <history>/2026-11-20/rate-4-0.parquet      what each minute's bill is shared by, worked out from the queries; likewise
 //!                                            `wait`, who waits and who is active in each queue
+//! <history>/in_flight/manifest.json          when each warehouse was looked at last, and the file of what was in flight;
+//!                                            replaced by rename
+//! <history>/in_flight/query-7-0.parquet      signed queries without an end: `ended_at` is when they were last seen
 //! ```
 //!
 //! Readers read only what a manifest names and check a file's checksum when they first open it; what disagrees is named
@@ -14,6 +17,7 @@
 //! manifest.
 
 mod append;
+mod flight;
 mod manifest;
 mod private;
 mod rates;
@@ -35,6 +39,7 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use append::Appended;
+pub use flight::InFlight;
 pub use manifest::{Collected, Entry, Manifest, Settled};
 pub use rates::Rates;
 pub use schema::Table;

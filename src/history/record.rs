@@ -199,6 +199,17 @@ pub struct Harvest {
     pub tables: Vec<TableState>,
     /// Column states taken in the window.
     pub columns: Vec<ColumnState>,
-    /// Statements in flight at the window's end.
-    pub in_flight: Vec<Query>,
+    /// What is in flight; none = nobody looked, and what the look before saw stays.
+    pub in_flight: Option<Look>,
+}
+
+/// What one look at a warehouse saw in flight. An empty one says that nothing is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Look {
+    /// The warehouse that was looked at.
+    pub warehouse: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Its statements in flight, without an end and with what they have done so far.
+    pub queries: Vec<Query>,
 }

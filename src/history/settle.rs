@@ -170,7 +170,7 @@ impl History {
         if manifest == Manifest::default() {
             manifest.replace(folder)?;
         }
-        remove_unnamed(folder, &manifest);
+        remove_unnamed(folder, manifest.named());
         let from = midnight(date);
         let mut tally = Tally::new(from, from.saturating_add(DAY_US));
         for source in sources {

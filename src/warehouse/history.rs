@@ -45,7 +45,7 @@ use super::{
 use crate::{
     annotation::People,
     cost::{Bill, Weight},
-    history::{Entry, Files, History, Table, record::Harvest, schema},
+    history::{Entry, Files, History, InFlight, Table, record::Harvest, schema},
     model::{Buckets, Every, Expr, NONE, Naming, Selects, Window},
     settings::Settings,
     sql::{Cut, Derived, Dialect, Relation, Statement, expression, identifier},
@@ -199,16 +199,26 @@ impl Engine {
         let mut covered = None;
         let mut notices = Vec::new();
         let clock = Clock { shift, seen, now: statement.now };
-        let shares = match statement.shares {
-            None => None,
-            Some(window) => Some(self.shares(&context, statement, window, clock, &mut notices).await?),
-        };
+        let mut read = Vec::new();
         for (relation, window) in &statement.reads {
             let Some(table) = stored(*relation) else { continue };
-            let files = self.files(table, *window, shift, seen).await?;
-            let view = View { table, keys: &statement.keys, selects: window.selects, shares: shares.as_deref() };
+            read.push((*relation, table, *window, self.files(table, *window, shift, seen).await?));
+        }
+        // After the days, so that what ends meanwhile is not there twice.
+        let flight = self.in_flight(statement, clock, &mut notices).await?;
+        let shares = match statement.shares {
+            None => None,
+            Some(window) => Some(self.shares(&context, statement, window, clock, &flight, &mut notices).await?),
+        };
+        for (relation, table, window, files) in read {
+            let selects = window.selects;
+            let rows: &[RecordBatch] = match (relation, selects) {
+                (Relation::Query, Selects::Overlapping) => &flight.rows,
+                _ => &[],
+            };
+            let view = View { table, keys: &statement.keys, selects, shares: shares.as_deref(), flight: rows };
             self.register(&context, view, &files, clock).await?;
-            if covered.is_none() || *relation == Relation::Query {
+            if covered.is_none() || relation == Relation::Query {
                 covered = files.covered;
             }
             notices.extend(files.notices);
@@ -267,6 +277,33 @@ impl Engine {
             .map_err(Error::History)
     }
 
+    // What is in flight, where a statement is about queries by their whole time.
+    async fn in_flight(
+        &self,
+        statement: &Statement,
+        clock: Clock,
+        notices: &mut Vec<String>,
+    ) -> Result<InFlight, Error> {
+        let queries = statement.reads.get(&Relation::Query).copied();
+        let overlapping = queries.filter(|window| window.selects == Selects::Overlapping);
+        let Some(window) = overlapping.or(statement.shares) else { return Ok(InFlight::default()) };
+        let (history, seen) = (self.history.clone(), clock.seen);
+        let flight = tokio::task::spawn_blocking(move || history.in_flight(seen))
+            .await
+            .map_err(|cause| Error::Engine(cause.to_string()))?;
+        notices.extend(flight.notices.iter().cloned());
+        let begun = flight.first().is_some_and(|first| first + clock.shift < window.to);
+        for (warehouse, at) in &flight.looks {
+            let at = *at + clock.shift;
+            if begun || at < window.to {
+                let of = if flight.looks.len() > 1 { format!(" in `{warehouse}`") } else { String::new() };
+                let age = (clock.now - at).num_seconds().max(0);
+                notices.push(format!("in flight{of} as of {}, {age} s ago", said(at)));
+            }
+        }
+        Ok(flight)
+    }
+
     // Who is charged for what and who waits for whom, as functions and relations.
     async fn shares(
         &self,
@@ -274,14 +311,16 @@ impl Engine {
         statement: &Statement,
         window: Window,
         clock: Clock,
+        flight: &InFlight,
         notices: &mut Vec<String>,
     ) -> Result<Arc<Shares>, Error> {
         let history = self.history.clone();
         let (from, to) = (window.from - clock.shift, window.to - clock.shift);
         let now = clock.seen.unwrap_or(clock.now - clock.shift);
+        let open = flight.queries(now);
         let rates = tokio::task::spawn_blocking(move || {
             let mut rates = history.rates(from, to)?;
-            history.provisional(&mut rates, now, &[])?;
+            history.provisional(&mut rates, now, &open)?;
             Ok(rates)
         });
         let rates = rates.await.map_err(|cause| Error::Engine(cause.to_string()))?.map_err(Error::History)?;
@@ -367,7 +406,7 @@ impl Engine {
         files: &Files,
         clock: Clock,
     ) -> Result<(), Error> {
-        let View { table, selects, shares, .. } = view;
+        let View { table, selects, shares, flight, .. } = view;
         let Clock { shift, seen, .. } = clock;
         let shown: Vec<(&str, Expr)> = if table == Table::Query { self.naming.exprs().collect() } else { Vec::new() };
         let mut keys = if table == Table::Query { view.keys.to_vec() } else { Vec::new() };
@@ -386,7 +425,8 @@ impl Engine {
         let scan =
             |files: &[&(std::path::PathBuf, Entry)], keys: &[String]| Scan::new(table, files, keys).map(Arc::new);
         let shares = shares.filter(|_| table == Table::Query);
-        if mapped.is_empty() && shift.is_zero() && seen.is_none() && shares.is_none() && shown.is_empty() {
+        let stored = mapped.is_empty() && shift.is_zero() && seen.is_none();
+        if stored && flight.is_empty() && shares.is_none() && shown.is_empty() {
             context.register_table(table.name(), scan(&plain, keys)?).map_err(refused)?;
             return Ok(());
         }
@@ -421,6 +461,21 @@ impl Engine {
         };
         let mut columns: Vec<String> =
             table.fields().iter().map(|field| column(field.name(), field.data_type())).collect();
+        // What is in flight has no end, and who waits has waited until now.
+        let now = seen.unwrap_or(clock.now - shift).timestamp_micros();
+        let mut flying: Vec<String> = Vec::new();
+        for field in table.fields().iter().filter(|_| !flight.is_empty()) {
+            let name = identifier(field.name());
+            flying.push(match field.name().as_str() {
+                "ended_at" | "elapsed_us" => format!("case when 1 = 0 then {name} end as {name}"),
+                "queue_us" => format!(
+                    "case when status = 'queued' and cast(started_at as bigint) < {now} then {now} - cast(started_at as \
+                     bigint) else queue_us end as queue_us"
+                ),
+                "started_at" => format!("{} as started_at", moved("started_at")),
+                _ => name,
+            });
+        }
         if let Some(shares) = shares {
             let needs = shares.needs();
             // A weight that nobody is charged by need not be read.
@@ -434,6 +489,8 @@ impl Engine {
                     false => "cast(null as bigint)".to_owned(),
                 };
                 columns.push(format!("{value} as weight_{of}"));
+                let value = if needs.contains(&weight) { of } else { "cast(null as bigint)" };
+                flying.push(format!("{value} as weight_{of}"));
             }
             let now = (DIALECT.instant)(clock.now);
             columns.push(match &open {
@@ -442,6 +499,7 @@ impl Engine {
                 }
                 None => format!("coalesce({}, {now}) as last_at", moved("ended_at")),
             });
+            flying.push(format!("{now} as last_at"));
         }
         let happened = match (seen, &open) {
             (None, _) => String::new(),
@@ -463,6 +521,16 @@ impl Engine {
             });
             let select: Vec<String> = columns.iter().cloned().chain(raw).collect();
             parts.push(format!("select {} from {name}{happened}", select.join(", ")));
+        }
+        if !flight.is_empty() {
+            let rows = context.read_batches(flight.iter().cloned()).map_err(refused)?;
+            context.register_table("in_flight", rows.into_view()).map_err(refused)?;
+            let raw = keys.iter().map(|key| {
+                let value = present(&format!("annotations[{}]", (DIALECT.text)(key)));
+                format!("{value} as {}", identifier(&schema::promoted_column(key)))
+            });
+            let select: Vec<String> = flying.into_iter().chain(raw).collect();
+            parts.push(format!("select {} from in_flight", select.join(", ")));
         }
         let view = context.sql(&parts.join(" union all ")).await.map_err(refused)?;
         if shown.is_empty() {
@@ -506,6 +574,8 @@ struct View<'a> {
     keys: &'a [String],
     selects: Selects,
     shares: Option<&'a Shares>,
+    // Queries that have no end yet.
+    flight: &'a [RecordBatch],
 }
 
 fn said(at: DateTime<Utc>) -> String {

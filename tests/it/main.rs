@@ -3,6 +3,7 @@
 
 mod cli;
 mod cost;
+mod flight;
 mod golden;
 mod history;
 mod hostile;
