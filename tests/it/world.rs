@@ -34,6 +34,11 @@ pub fn append(history: &History, queries: &[Query]) -> lakeapm::history::Appende
     history.append(&harvest, &[], &Reader::default()).unwrap()
 }
 
+/// Appends all of a look at a warehouse.
+pub fn keep(history: &History, harvest: &Harvest) {
+    history.append(harvest, &[], &Reader::default()).unwrap();
+}
+
 /// The engine over the history in a folder, opened anew.
 pub fn engine(root: &Path) -> Engine {
     Engine::new(Arc::new(History::open(root).unwrap())).unwrap()

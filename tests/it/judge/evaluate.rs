@@ -9,14 +9,18 @@ use std::{
     collections::{BTreeSet, HashMap},
 };
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use lakeapm::{
     model::error_group,
-    query::{Aggregate, Comparison, Condition, End, Field, Flag, Item, Listed, Literal, PanelQuery, Test, Unit},
+    query::{Comparison, Condition, Field, Flag, Listed, Literal, PanelQuery, Test},
 };
 
-use super::rows::Row;
+use super::{
+    figures::{self, by_group},
+    rows::{Facts, Row},
+    runs,
+};
 
 /// One value of an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,11 +44,17 @@ pub struct Asked {
 }
 
 /// The rows of the answer.
-pub fn evaluate(query: &PanelQuery, rows: &[Row], asked: &Asked) -> Vec<Vec<Cell>> {
+pub fn evaluate(query: &PanelQuery, facts: &Facts, asked: &Asked) -> Vec<Vec<Cell>> {
     match query {
-        PanelQuery::Measures(measures) => figures(measures, rows, asked),
-        PanelQuery::List(list) => listed(list, rows, asked),
-        PanelQuery::Values(values) => ranked(values, rows, asked),
+        PanelQuery::Measures(measures) => figures::figures(measures, facts, asked),
+        PanelQuery::List(list) => match list.of {
+            Listed::Queries => listed(list, &facts.rows, asked),
+            Listed::Touches => touched(list, facts, asked),
+            Listed::Runs => runs::listed(list, facts, asked),
+            Listed::Tables => figures::tabled(list, facts, asked, lakeapm::model::LIST_TABLES, "table"),
+            Listed::Queues => figures::tabled(list, facts, asked, lakeapm::model::LIST_QUEUES, "queue"),
+        },
+        PanelQuery::Values(values) => ranked(values, &facts.rows, asked),
     }
 }
 
@@ -52,7 +62,7 @@ pub fn evaluate(query: &PanelQuery, rows: &[Row], asked: &Asked) -> Vec<Vec<Cell
 
 /// A value of one query; missing is `None`.
 #[derive(Debug, Clone, PartialEq)]
-enum Value {
+pub enum Value {
     Text(String),
     /// A whole number times a power of ten: microseconds are -6.
     Number(i64, i32),
@@ -66,12 +76,14 @@ fn text(value: Option<&str>) -> Option<Value> {
     (!value.trim().is_empty() && value != "(none)").then(|| Value::Text(value.to_owned()))
 }
 
-fn ended(row: &Row) -> i64 {
-    row.query.ended_at.unwrap().timestamp_micros()
+/// Never, for what is in flight.
+pub fn ended(row: &Row) -> i64 {
+    row.query.ended_at.map_or(i64::MAX, |at| at.timestamp_micros())
 }
 
-fn value(row: &Row, field: &Field) -> Option<Value> {
+pub fn value(row: &Row, field: &Field) -> Option<Value> {
     let name = match field {
+        Field::Key { .. } if row.nobody => return text(Some("(nobody)")),
         Field::Key { key, .. } => {
             return text(row.annotations.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str()));
         }
@@ -80,8 +92,15 @@ fn value(row: &Row, field: &Field) -> Option<Value> {
     named(row, name)
 }
 
-fn named(row: &Row, name: &str) -> Option<Value> {
+pub fn named(row: &Row, name: &str) -> Option<Value> {
     let q = &row.query;
+    let numbers = |name: &str| lakeapm::model::dimension(name).is_some_and(|of| of.values.kind() != lakeapm::model::Kind::Text);
+    match name {
+        "warehouse" | "queue" => {}
+        name if row.nobody && numbers(name) => return None,
+        _ if row.nobody => return text(Some("(nobody)")),
+        _ => {}
+    }
     let micros = |us: Option<i64>| us.map(|us| Value::Number(us, -6));
     let whole = |n: Option<i64>| n.map(|n| Value::Number(n, 0));
     match name {
@@ -102,7 +121,7 @@ fn named(row: &Row, name: &str) -> Option<Value> {
         "session_id" => text(q.session_id.as_deref()),
         "error_code" => text(q.error_code.as_deref()),
         "started_at" => Some(Value::Time(q.started_at.timestamp_micros())),
-        "ended_at" => Some(Value::Time(ended(row))),
+        "ended_at" => q.ended_at.map(|at| Value::Time(at.timestamp_micros())),
         "text" => text(Some(&row.text)),
         "text_truncated" => Some(Value::Boolean(q.text_truncated)),
         // Latency is what the engine counted, else from the start to the end.
@@ -130,8 +149,35 @@ fn is_error(field: &Field) -> bool {
     matches!(field, Field::Name { name, .. } if name == "error")
 }
 
+/// The tables that a dimension of tables stands for; none for any other.
+pub fn tables<'r>(row: &'r Row, field: &Field) -> Option<BTreeSet<&'r str>> {
+    let Field::Name { name, .. } = field else { return None };
+    let (read, written) = (row.reads.iter().map(String::as_str), row.writes.iter().map(String::as_str));
+    match name.as_str() {
+        "reads" => Some(read.collect()),
+        "writes" => Some(written.collect()),
+        "table" => Some(read.chain(written).collect()),
+        _ => None,
+    }
+}
+
+/// The groups a row counts in: one, or one for each of its tables.
+pub fn groups(row: &Row, by: &[Field]) -> Vec<Vec<Option<String>>> {
+    by.iter().fold(vec![Vec::new()], |groups, field| {
+        let values: Vec<Option<String>> = match tables(row, field) {
+            Some(tables) if tables.is_empty() => vec![None],
+            Some(tables) => tables.into_iter().map(|table| Some(table.to_owned())).collect(),
+            None => vec![group(row, field)],
+        };
+        let with = |group: Vec<Option<String>>| {
+            values.iter().map(move |value| group.iter().cloned().chain([value.clone()]).collect()).collect::<Vec<_>>()
+        };
+        groups.into_iter().flat_map(with).collect()
+    })
+}
+
 // What groups and equality look at: of an error, its group.
-fn group(row: &Row, field: &Field) -> Option<String> {
+pub fn group(row: &Row, field: &Field) -> Option<String> {
     Some(match value(row, field)? {
         Value::Text(text) if is_error(field) => error_group(&text),
         Value::Text(text) => text,
@@ -140,7 +186,7 @@ fn group(row: &Row, field: &Field) -> Option<String> {
     })
 }
 
-fn holds(condition: &Condition, row: &Row) -> bool {
+pub fn holds(condition: &Condition, row: &Row) -> bool {
     match condition {
         Condition::And(parts) => parts.iter().all(|part| holds(part, row)),
         Condition::Or(parts) => parts.iter().any(|part| holds(part, row)),
@@ -155,9 +201,39 @@ fn own(row: &Row) -> bool {
     named(row, "app") == Some(Value::Text("lakeapm".into()))
 }
 
-// A missing value fails every positive test and passes every negated one.
+// A row of several tables passes a test if one of them does, and its negation if none does.
 fn passes(field: &Field, test: &Test, row: &Row) -> bool {
-    let found = value(row, field);
+    match tables(row, field) {
+        None => suits(field, test, value(row, field)),
+        Some(tables) => {
+            let (positive, negated) = positive(test);
+            let one = |table: &str| suits(field, &positive, text(Some(table)));
+            let any = if tables.is_empty() { suits(field, &positive, None) } else { tables.into_iter().any(one) };
+            any != negated
+        }
+    }
+}
+
+fn positive(test: &Test) -> (Test, bool) {
+    let mut positive = test.clone();
+    let negated = match &mut positive {
+        Test::Compare { op, .. } if *op == Comparison::Ne => {
+            *op = Comparison::Eq;
+            true
+        }
+        Test::Compare { .. } => false,
+        Test::In { negated, .. }
+        | Test::Any { negated }
+        | Test::Like { negated, .. }
+        | Test::Between { negated, .. }
+        | Test::Null { negated }
+        | Test::Match { negated, .. } => std::mem::take(negated),
+    };
+    (positive, negated)
+}
+
+/// Whether a value passes. A missing one fails every positive test and passes every negated one.
+pub fn suits(field: &Field, test: &Test, found: Option<Value>) -> bool {
     let order = |literal: &Literal| found.as_ref().map(|found| compare(found, literal));
     match test {
         Test::Compare { op: Comparison::Eq, value } => equals(field, found.as_ref(), &value.literal),
@@ -267,7 +343,7 @@ fn any_part(condition: &Condition, is: &dyn Fn(&Condition) -> bool) -> bool {
         }
 }
 
-fn names(condition: Option<&Condition>, wanted: &str) -> bool {
+pub fn names(condition: Option<&Condition>, wanted: &str) -> bool {
     condition.is_some_and(|condition| {
         any_part(
             condition,
@@ -282,303 +358,13 @@ fn names_own(condition: Option<&Condition>) -> bool {
 }
 
 // Our own statements are left out unless named, and so is what is only a `set`, `commit` or `fetch`.
-fn counts(row: &Row, condition: Option<&Condition>) -> bool {
-    (names_own(condition) || !own(row))
-        && (names(condition, "statement") || row.statement != "utility")
-        && condition.is_none_or(|condition| holds(condition, row))
+pub fn counts(row: &Row, condition: Option<&Condition>) -> bool {
+    counted(row, condition) && condition.is_none_or(|condition| holds(condition, row))
 }
 
-// ---- measures --------------------------------------------------------------------------------------------------------
-
-const EXPERIENCED: &[&str] = &["latency", "queue_time", "planning_time", "compile_time", "lock_time", "exec_time"];
-
-// The queries a figure is about.
-fn about(item: &Item, row: &Row, condition: Option<&Condition>) -> bool {
-    match item.measure.as_str() {
-        "error_rate" | "abort_rate" => ["success", "failed", "aborted"].contains(&row.query.status.name()),
-        "cache_hit_rate" => row.query.cache_hit.is_some(),
-        name if EXPERIENCED.contains(&name) => names(condition, "status") || row.query.status.name() == "success",
-        _ => true,
-    }
-}
-
-fn default_aggregate(name: &str) -> Aggregate {
-    match name {
-        "memory" => Aggregate::Max,
-        name if EXPERIENCED.contains(&name) => Aggregate::Avg,
-        _ => Aggregate::Sum,
-    }
-}
-
-// Counts and what is consumed add up; people, ratios and experiences do not.
-fn additive(item: &Item) -> bool {
-    match item.measure.as_str() {
-        "queries" | "errors" | "aborts" => true,
-        "users" | "error_rate" | "abort_rate" | "cache_hit_rate" => false,
-        name if EXPERIENCED.contains(&name) => false,
-        name => item.aggregate.unwrap_or(default_aggregate(name)) == Aggregate::Sum,
-    }
-}
-
-// The figure of the queries it is about, of which there is at least one.
-fn figure(item: &Item, rows: &[&Row]) -> Cell {
-    let having = |status: &str| rows.iter().filter(|row| row.query.status.name() == status).count();
-    let share = |part: usize| if rows.is_empty() { Cell::Null } else { Cell::Number(part as f64 / rows.len() as f64) };
-    match item.measure.as_str() {
-        "queries" => return Cell::Integer(rows.len() as i64),
-        "errors" => return Cell::Integer(having("failed") as i64),
-        "aborts" => return Cell::Integer(having("aborted") as i64),
-        "users" => {
-            let people = rows.iter().filter_map(|row| match named(row, "person").or_else(|| named(row, "user")) {
-                Some(Value::Text(text)) => Some(text),
-                _ => None,
-            });
-            return Cell::Integer(people.collect::<BTreeSet<_>>().len() as i64);
-        }
-        "error_rate" => return share(having("failed")),
-        "abort_rate" => return share(having("aborted")),
-        "cache_hit_rate" => return share(rows.iter().filter(|row| row.query.cache_hit == Some(true)).count()),
-        _ => {}
-    }
-    let mut exponent = 0;
-    let mut numbers: Vec<i64> = Vec::new();
-    for row in rows {
-        match named(row, &item.measure) {
-            Some(Value::Number(number, power)) => {
-                numbers.push(number);
-                exponent = power;
-            }
-            None => {}
-            other => panic!("`{}` is no number but {other:?}", item.measure),
-        }
-    }
-    numbers.sort_unstable();
-    let (Some(first), Some(last)) = (numbers.first().copied(), numbers.last().copied()) else { return Cell::Null };
-    let sum: i128 = numbers.iter().map(|number| i128::from(*number)).sum();
-    let unit = |number: f64| Cell::Number(if exponent == -6 { number / 1e6 } else { number });
-    let whole = |number: i128| match exponent {
-        0 => Cell::Integer(i64::try_from(number).unwrap()),
-        _ => unit(number as f64),
-    };
-    match item.aggregate.unwrap_or(default_aggregate(&item.measure)) {
-        Aggregate::Avg => unit(sum as f64 / numbers.len() as f64),
-        Aggregate::Min => whole(first.into()),
-        Aggregate::Max => whole(last.into()),
-        Aggregate::Sum => whole(sum),
-        Aggregate::Percentile(tenths) => {
-            // Continuous: between the two nearest, in proportion.
-            let place = f64::from(tenths) / 1000.0 * (numbers.len() - 1) as f64;
-            let (low, high) = (numbers[place.floor() as usize], numbers[place.ceil() as usize]);
-            unit(low as f64 + (high as f64 - low as f64) * place.fract())
-        }
-    }
-}
-
-// All figures of some queries of one group and bucket.
-fn cells(measures: &lakeapm::query::Measures, rows: &[&Row], begun: bool) -> Vec<Cell> {
-    let condition = measures.filter.as_ref();
-    measures
-        .items
-        .iter()
-        .map(|item| {
-            let about: Vec<&Row> = rows.iter().copied().filter(|row| about(item, row, condition)).collect();
-            if measures.min.is_some_and(|min| (about.len() as u64) < min) {
-                return Cell::Null;
-            }
-            match (rows.is_empty(), additive(item)) {
-                (true, true) if begun => match kind(item) {
-                    Kind::Integer => Cell::Integer(0),
-                    Kind::Number => Cell::Number(0.0),
-                },
-                // Of a range without queries one can still say that nobody was there.
-                (true, _) if item.measure == "users" && measures.every.is_none() => Cell::Integer(0),
-                (true, _) => Cell::Null,
-                (false, _) => figure(item, &about),
-            }
-        })
-        .collect()
-}
-
-enum Kind {
-    Integer,
-    Number,
-}
-
-fn kind(item: &Item) -> Kind {
-    if item.measure == "cpu_time" { Kind::Number } else { Kind::Integer }
-}
-
-/// Whether it is the rest that was not picked, the group, and its rows with the bucket of each.
-type Members<'a> = (bool, Vec<Option<String>>, Vec<(usize, &'a Row)>);
-
-/// The bucket, whether it is the rest, the group and its figures.
-type Line = (usize, bool, Vec<Option<String>>, Vec<Cell>);
-
-fn figures(measures: &lakeapm::query::Measures, rows: &[Row], asked: &Asked) -> Vec<Vec<Cell>> {
-    let condition = measures.filter.as_ref();
-    let buckets = measures.every.map(|every| Buckets::new(every, asked));
-    let bucket_of = |row: &Row| match &buckets {
-        Some(buckets) => buckets.of(row),
-        None => (ended(row) >= asked.from.timestamp_micros() && ended(row) < asked.to.timestamp_micros()).then_some(0),
-    };
-    // A group is there if a query of it counts; with one measure that is a query which that measure is about.
-    let mut groups: HashMap<Vec<Option<String>>, Vec<(usize, &Row)>> = HashMap::new();
-    for row in rows.iter().filter(|row| counts(row, condition) && row.query.ended_at.unwrap() < asked.now) {
-        let only = match measures.items.as_slice() {
-            [only] => about(only, row, condition),
-            _ => true,
-        };
-        if let (Some(bucket), true) = (bucket_of(row), only) {
-            let group: Vec<Option<String>> = measures.by.iter().map(|field| group(row, field)).collect();
-            groups.entry(group).or_default().push((bucket, row));
-        }
-    }
-    if measures.by.is_empty() {
-        groups.entry(Vec::new()).or_default();
-    }
-    // Each group with its label: that of those not picked is `(other)`, and they come last.
-    let mut groups: Vec<Members<'_>> = groups.into_iter().map(|(group, rows)| (false, group, rows)).collect();
-    let end = measures.pick.map_or(End::Top, |pick| pick.end);
-    if let Some(pick) = measures.pick {
-        let first = |rows: &[(usize, &Row)]| {
-            cells(measures, &rows.iter().map(|(_, row)| *row).collect::<Vec<_>>(), true).swap_remove(0)
-        };
-        groups.sort_by(|a, b| by_value(&first(&a.2), &first(&b.2), end).then_with(|| by_group(&a.1, &b.1)));
-        let rest = groups.split_off(groups.len().min(pick.count as usize));
-        if !rest.is_empty() && measures.items.iter().any(additive) {
-            let rows = rest.into_iter().flat_map(|(_, _, rows)| rows).collect();
-            groups.push((true, vec![Some("(other)".to_owned()); measures.by.len()], rows));
-        }
-    }
-    let mut answer: Vec<Line> = Vec::new();
-    for (rest, group, rows) in groups {
-        let starts = buckets.as_ref().map_or(1, |buckets| buckets.starts.len());
-        for bucket in 0..starts {
-            let inside: Vec<&Row> = rows.iter().filter(|(of, _)| *of == bucket).map(|(_, row)| *row).collect();
-            let begun = buckets.as_ref().is_none_or(|buckets| buckets.starts[bucket] < asked.now);
-            let mut values = cells(measures, &inside, begun);
-            // Of those not picked only what adds up can be told.
-            if rest {
-                for (value, item) in values.iter_mut().zip(&measures.items) {
-                    if !additive(item) {
-                        *value = Cell::Null;
-                    }
-                }
-            }
-            answer.push((bucket, rest, group.clone(), values));
-        }
-    }
-    answer.sort_by(|a, b| {
-        (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| by_value(&a.3[0], &b.3[0], end)).then_with(|| by_group(&a.2, &b.2))
-    });
-    let row = |(bucket, _, group, values): Line| {
-        let time = buckets.as_ref().map(|buckets| Cell::Time(buckets.starts[bucket].timestamp_micros()));
-        let group = group.into_iter().map(|value| Cell::Text(value.unwrap_or_else(|| "(none)".to_owned())));
-        time.into_iter().chain(group).chain(values).collect()
-    };
-    answer.into_iter().map(row).collect()
-}
-
-// The first by the end that is asked; what has no value is last at either end.
-fn by_value(a: &Cell, b: &Cell, end: End) -> Ordering {
-    let number = |cell: &Cell| match cell {
-        Cell::Integer(number) => Some(*number as f64),
-        Cell::Number(number) => Some(*number),
-        _ => None,
-    };
-    if let (Cell::Integer(a), Cell::Integer(b)) = (a, b) {
-        return if end == End::Bottom { a.cmp(b) } else { b.cmp(a) };
-    }
-    match (number(a), number(b)) {
-        (Some(a), Some(b)) if end == End::Bottom => a.total_cmp(&b),
-        (Some(a), Some(b)) => b.total_cmp(&a),
-        (a, b) => a.is_none().cmp(&b.is_none()),
-    }
-}
-
-fn by_group(a: &[Option<String>], b: &[Option<String>]) -> Ordering {
-    let last = |value: &Option<String>| (value.is_none(), value.clone());
-    a.iter().map(last).cmp(b.iter().map(last))
-}
-
-// ---- buckets ---------------------------------------------------------------------------------------------------------
-
-struct Buckets {
-    every: lakeapm::query::Duration,
-    zone: Tz,
-    starts: Vec<DateTime<Utc>>,
-    end: DateTime<Utc>,
-}
-
-impl Buckets {
-    // All that hold a part of the range, each of them whole.
-    fn new(every: lakeapm::query::Duration, asked: &Asked) -> Buckets {
-        let zone = asked.zone;
-        let mut starts = Vec::new();
-        let end = if matches!(every.unit, Unit::Day | Unit::Week | Unit::Month | Unit::Quarter) {
-            let mut date = first_day(every.unit, asked.from.with_timezone(&zone).date_naive());
-            while midnight(date, zone) < asked.to {
-                starts.push(midnight(date, zone));
-                date = following(every.unit, date);
-            }
-            midnight(date, zone)
-        } else {
-            let width = TimeDelta::milliseconds((every.seconds().unwrap() * 1e3).round() as i64);
-            let mut start = DateTime::UNIX_EPOCH
-                + width
-                    * i32::try_from((asked.from - DateTime::UNIX_EPOCH).num_milliseconds() / width.num_milliseconds())
-                        .unwrap();
-            while start < asked.to {
-                starts.push(start);
-                start += width;
-            }
-            start
-        };
-        Buckets { every, zone, starts, end }
-    }
-
-    fn of(&self, row: &Row) -> Option<usize> {
-        let ended = row.query.ended_at?;
-        let calendar = matches!(self.every.unit, Unit::Day | Unit::Week | Unit::Month | Unit::Quarter);
-        if ended < *self.starts.first()? || ended >= self.end {
-            return None;
-        }
-        if calendar {
-            let day = first_day(self.every.unit, ended.with_timezone(&self.zone).date_naive());
-            return self.starts.iter().position(|start| start.with_timezone(&self.zone).date_naive() == day);
-        }
-        self.starts.iter().rposition(|start| *start <= ended)
-    }
-}
-
-fn first_day(unit: Unit, date: NaiveDate) -> NaiveDate {
-    match unit {
-        Unit::Week => date - Days::new(date.weekday().num_days_from_monday().into()),
-        Unit::Month => date.with_day(1).unwrap(),
-        Unit::Quarter => {
-            NaiveDate::from_ymd_opt(date.year(), [1, 1, 1, 4, 4, 4, 7, 7, 7, 10, 10, 10][date.month0() as usize], 1)
-                .unwrap()
-        }
-        _ => date,
-    }
-}
-
-fn following(unit: Unit, date: NaiveDate) -> NaiveDate {
-    match unit {
-        Unit::Week => date + Days::new(7),
-        Unit::Month => date + Months::new(1),
-        Unit::Quarter => date + Months::new(3),
-        _ => date + Days::new(1),
-    }
-}
-
-// The first minute that has this date.
-fn midnight(date: NaiveDate, zone: Tz) -> DateTime<Utc> {
-    let about = Utc.from_utc_datetime(&date.and_hms_opt(0, 0, 0).unwrap());
-    (-15 * 60..=15 * 60)
-        .map(|minutes| about + TimeDelta::minutes(minutes))
-        .find(|at| at.with_timezone(&zone).date_naive() == date)
-        .unwrap()
+/// Whether it counts before anybody asks whether the condition holds.
+pub fn counted(row: &Row, condition: Option<&Condition>) -> bool {
+    (names_own(condition) || !own(row)) && (names(condition, "statement") || row.statement != "utility")
 }
 
 // ---- lists and values ------------------------------------------------------------------------------------------------
@@ -606,14 +392,12 @@ const LIST: &[&str] = &[
 ];
 
 fn listed(list: &lakeapm::query::List, rows: &[Row], asked: &Asked) -> Vec<Vec<Cell>> {
-    assert_eq!(list.of, Listed::Queries, "only queries are listed");
     let condition = list.filter.as_ref();
     // A list shows what was in the range at any time, utility statements too.
     let (from, to) = (asked.from.timestamp_micros(), asked.to.timestamp_micros());
     let mut found: Vec<&Row> = rows
         .iter()
         .filter(|row| row.query.started_at.timestamp_micros() < to && ended(row) >= from)
-        .filter(|row| row.query.ended_at.unwrap() < asked.now)
         .filter(|row| names_own(condition) || !own(row))
         .filter(|row| condition.is_none_or(|condition| holds(condition, row)))
         .collect();
@@ -636,23 +420,72 @@ fn listed(list: &lakeapm::query::List, rows: &[Row], asked: &Asked) -> Vec<Vec<C
         asked.then(newest)
     });
     found.truncate(list.limit.unwrap_or(100) as usize);
-    let cell = |row: &Row, name: &str| match named(row, name) {
+    found.into_iter().map(|row| LIST.iter().map(|name| cell(row, name)).collect()).collect()
+}
+
+/// A fact of a row as a list shows it.
+pub fn cell(row: &Row, name: &str) -> Cell {
+    match named(row, name) {
         None => Cell::Null,
         Some(Value::Text(text)) => Cell::Text(text),
         Some(Value::Boolean(truth)) => Cell::Boolean(truth),
         Some(Value::Time(at)) => Cell::Time(at),
         Some(Value::Number(number, 0)) => Cell::Integer(number),
         Some(Value::Number(number, _)) => Cell::Number(number as f64 / 1e6),
+    }
+}
+
+// One row a query and table; a condition on tables is about that one table.
+fn touched(list: &lakeapm::query::List, facts: &Facts, asked: &Asked) -> Vec<Vec<Cell>> {
+    assert!(list.order.is_none(), "touches are listed newest first");
+    let condition = list.filter.as_ref();
+    let (from, to) = (asked.from.timestamp_micros(), asked.to.timestamp_micros());
+    let mut found = Vec::new();
+    for row in &facts.rows {
+        if row.query.started_at.timestamp_micros() >= to || ended(row) < from || !(names_own(condition) || !own(row)) {
+            continue;
+        }
+        let q = &row.query;
+        for touch in facts.touches.iter().filter(|touch| {
+            (&touch.warehouse, &touch.transaction_id, &touch.query_id, touch.started_at)
+                == (&q.warehouse, &q.transaction_id, &q.query_id, q.started_at)
+        }) {
+            let one = |of: bool| if of { BTreeSet::from([touch.table.clone()]) } else { BTreeSet::new() };
+            let alone = Row { reads: one(!touch.write), writes: one(touch.write), ..row.clone() };
+            if condition.is_none_or(|condition| holds(condition, &alone)) {
+                found.push((row, touch));
+            }
+        }
+    }
+    found.sort_by(|(a, one), (b, other)| {
+        (b.query.started_at, &b.query.query_id)
+            .cmp(&(a.query.started_at, &a.query.query_id))
+            .then_with(|| (&one.table, one.write).cmp(&(&other.table, other.write)))
+    });
+    found.truncate(list.limit.unwrap_or(100) as usize);
+    let whole = |number: Option<i64>| number.map_or(Cell::Null, Cell::Integer);
+    let line = |(row, touch): (&Row, &lakeapm::history::record::Touch)| {
+        let tell = |name: &&str| match *name {
+            "table" => Cell::Text(touch.table.clone()),
+            "access" => Cell::Text(if touch.write { "write" } else { "read" }.into()),
+            "rows" => whole(touch.rows),
+            "bytes" => whole(touch.bytes),
+            "committed" => Cell::Boolean(touch.committed),
+            name => cell(row, name),
+        };
+        lakeapm::model::LIST_TOUCHES.iter().map(tell).collect()
     };
-    found.into_iter().map(|row| LIST.iter().map(|name| cell(row, name)).collect()).collect()
+    found.into_iter().map(line).collect()
 }
 
 fn ranked(values: &lakeapm::query::Values, rows: &[Row], asked: &Asked) -> Vec<Vec<Cell>> {
     let mut found: HashMap<Option<String>, i64> = HashMap::new();
     for row in rows {
         let inside = ended(row) >= asked.from.timestamp_micros() && ended(row) < asked.to.timestamp_micros();
-        if inside && row.query.ended_at.unwrap() < asked.now && counts(row, values.filter.as_ref()) {
-            *found.entry(group(row, &values.of)).or_default() += 1;
+        if inside && counts(row, values.filter.as_ref()) {
+            for group in groups(row, std::slice::from_ref(&values.of)) {
+                *found.entry(group.into_iter().next().flatten()).or_default() += 1;
+            }
         }
     }
     let mut found: Vec<(Option<String>, i64)> = found.into_iter().collect();

@@ -54,6 +54,10 @@ const DIMENSIONS: &[&str] = &[
     " by queue, user",
     " by statement",
     " by task, session_id",
+    " by reads",
+    " by warehouse, writes",
+    " by dashboard",
+    " by table, status",
 ];
 
 const CONDITIONS: &[&str] = &[
@@ -65,6 +69,8 @@ const CONDITIONS: &[&str] = &[
     " where person like '%@%'",
     " where statement = 'utility' or own",
     " where annotation.owner is not null and not signed or queue_time between 0 and 1",
+    " where reads != 'dev.public.orders' and warehouse = 'demo'",
+    " where task like 'broken/%' or table in ('dev.public.swapped', '')",
 ];
 
 const EVERY: &[(&str, Tz)] =
@@ -94,13 +100,30 @@ const EXPRESSIONS: &[&str] = &[
 
 const PICKS: &[&str] = &["", " top 3", " bottom 2", " min 5", " top 3 min 5"];
 
-/// The classes whose values are those of single queries by their end.
-pub const OF_QUERIES: &[Class] = &[Class::Count, Class::Ratio, Class::Experienced, Class::Consumed];
+/// The classes of measures that are asked by every dimension and under every condition.
+pub const OF_QUERIES: &[Class] = &[
+    Class::Count,
+    Class::Ratio,
+    Class::Experienced,
+    Class::Run,
+    Class::Consumed,
+    Class::Money,
+    Class::Overlap,
+];
 
-/// Every way to ask a measure that is answered.
+/// Whether groups and conditions of any kind can stand beside it.
+pub fn is_free(measure: &lakeapm::model::Measure) -> bool {
+    OF_QUERIES.contains(&measure.class) && measure.name != "idle_cost"
+}
+
+/// Every way to ask a measure of queries.
 fn items() -> Vec<(&'static str, Vec<String>)> {
-    let answered = MEASURES.iter().filter(|measure| OF_QUERIES.contains(&measure.class));
+    let answered = MEASURES.iter().filter(|measure| is_free(measure));
     let asked = |measure: &lakeapm::model::Measure| {
+        if measure.name == "attainment" {
+            let asked = ["1s", "250ms", "5s", "1m"].map(|within| format!("attainment within {within}"));
+            return asked.to_vec();
+        }
         let mut asked = vec![measure.name.to_owned()];
         for word in measure.aggregates() {
             let words: &[&str] =
@@ -141,6 +164,114 @@ pub fn grid() -> Vec<Question> {
         }
     }
     questions
+}
+
+/// What tables were like and how long ago something happened, over all kinds of buckets.
+pub fn of_tables() -> Vec<Question> {
+    let mut questions = Vec::new();
+    let stored = ["table_rows", "table_size", "growth", "skew", "unsorted", "stats_off"];
+    let clocks = ["freshness", "idle_time"];
+    let every =
+        ["", " every 1h", " every 6h", " every 1d", " every 7h"].into_iter().zip([Tz::UTC, Tz::UTC, Tz::UTC, Tz::Asia__Kolkata, Tz::UTC]);
+    let ranges = [(FROM, TO), ("2024-10-26T23:00:00Z", "2024-10-27T13:00:00Z"), RANGES[4]];
+    let mut turn = 0;
+    let mut ask = |text: String| {
+        let (every, zone) = every.clone().nth(turn % 5).unwrap();
+        let (from, to) = ranges[if turn % 4 == 3 { turn / 4 % 3 } else { 0 }];
+        turn += 1;
+        questions.push(Question { from, to, zone, ..Question::new(format!("{text}{every}")) });
+    };
+    for measure in stored.into_iter().chain(clocks) {
+        for by in ["", " by table", " by warehouse", " by warehouse, table"] {
+            for condition in ["", " where warehouse = 'other'", " where table like '%swap%' or table ~ 'orders'"] {
+                ask(format!("{measure}{by}{condition}"));
+            }
+        }
+    }
+    for measure in stored {
+        ask(format!("{measure} by table where dag is not null"));
+        ask(format!("{measure} where reads = 'dev.public.spare' and warehouse != 'demo'"));
+        ask(format!("{measure} where signed"));
+    }
+    for measure in clocks {
+        for by in ["dag", "dashboard", "person", "model, app", "user", "annotation.owner", "status"] {
+            for condition in ["", " where app != 'looker'", " where table like 'dev%' and not own"] {
+                ask(format!("{measure} by {by}{condition}"));
+            }
+        }
+    }
+    ask("freshness by dag top 3".into());
+    ask("freshness by table bottom 2".into());
+    ask("growth by table top 3".into());
+    ask("table_rows, queries, freshness by table".into());
+    questions
+}
+
+/// The same beside itself some time ago.
+pub fn compared() -> Vec<Question> {
+    let texts = [
+        ("queries by dag vs 1d", Tz::UTC),
+        ("queries by dag top 2 vs 1d", Tz::UTC),
+        ("latency, queries by person vs 1d", Tz::Europe__Berlin),
+        ("queries by app every 1d vs 1d", Tz::Europe__Berlin),
+        ("p95 latency every 6h vs 12h", Tz::UTC),
+        ("rows_read by user top 3 vs 6h", Tz::UTC),
+        ("rows_read by user every 6h bottom 3 vs 1d", Tz::UTC),
+        ("runs by dag vs 1d", Tz::UTC),
+        ("run_time, runs by task where dag != 'broken' vs 1d", Tz::UTC),
+        ("error_rate by app min 20 vs 1d", Tz::UTC),
+        ("queries by dag min 20 vs 1d", Tz::UTC),
+        ("concurrency by queue vs 1d", Tz::UTC),
+        ("max concurrency by queue every 6h vs 1d", Tz::UTC),
+        ("cost by dag top 3 vs 1d", Tz::UTC),
+        ("idle_cost by warehouse every 6h vs 1d", Tz::UTC),
+        ("wait_caused by person vs 1d", Tz::UTC),
+        ("table_rows by table vs 1d", Tz::UTC),
+        ("growth every 6h vs 1d", Tz::UTC),
+        ("freshness by dag vs 1d", Tz::UTC),
+        ("users vs 1d", Tz::UTC),
+        ("queries vs 1w", Tz::UTC),
+        ("queries every 1d vs 1M", Tz::Asia__Kolkata),
+        ("queries by reads vs 1d", Tz::UTC),
+        ("queries, concurrency by queue top 1 vs 1d", Tz::UTC),
+    ];
+    let ranges = [("2024-10-27T00:00:00Z", "2024-10-28T00:00:00Z"), ("2024-10-27T05:00:00Z", "2024-10-27T17:30:00Z")];
+    let ask = |(from, to): (&'static str, &'static str)| {
+        texts.map(|(text, zone)| Question { from, to, zone, ..Question::new(text) })
+    };
+    ranges.into_iter().flat_map(ask).collect()
+}
+
+/// Lists of other things than queries, and money without queries.
+pub fn listed() -> Vec<Question> {
+    let texts = [
+        "list runs",
+        "list runs where task is not null limit 400",
+        "list runs where dag = 'broken'",
+        "list runs where status = 'failed' and task like '%'",
+        "list runs where dashboard is not null limit 30",
+        "list runs where model != 'x'",
+        "list touches",
+        "list touches limit 2000",
+        "list touches where table = 'dev.public.orders' limit 1000",
+        "list touches where writes is not null limit 500",
+        "list touches where reads != 'dev.public.orders' and status = 'failed' limit 500",
+        "list tables",
+        "list tables where table like '%s%' order by growth desc",
+        "list tables order by table",
+        "list tables where warehouse = 'other' order by idle_time limit 3",
+        "list queues",
+        "list queues order by queue",
+        "list queues where app = 'airflow' order by wait_caused desc",
+        "idle_cost",
+        "idle_cost by warehouse",
+        "idle_cost by warehouse every 1h",
+        "idle_cost where warehouse = 'other' every 1d",
+        "idle_cost, cost by warehouse every 7h",
+        "idle_cost where warehouse != 'other'",
+    ];
+    let ask = |(from, to): (&'static str, &'static str)| texts.map(|text| Question { from, to, ..Question::new(text) });
+    [RANGES[0], RANGES[2]].into_iter().flat_map(ask).collect()
 }
 
 /// Lists in every order and values of every kind of dimension.
@@ -199,6 +330,17 @@ pub fn about_now() -> Vec<Question> {
         "values of dag",
         "bytes_read, queries every 1w",
         "queries by app every 1h min 2",
+        "concurrency every 1h",
+        "max concurrency by queue",
+        "queued by queue every 1d",
+        "age by queue every 1h",
+        "age",
+        "runs by dag every 1h",
+        "freshness by table every 1h",
+        "table_rows every 1h",
+        "growth every 1h",
+        "idle_time by dag",
+        "queries by reads every 1d vs 1d",
     ];
     let ask = |(from, to): (&'static str, &'static str)| {
         texts.map(|text| Question { from, to, zone: Tz::Europe__Berlin, ..Question::new(text) })
@@ -252,6 +394,10 @@ pub fn made_up(count: usize, seed: u64) -> Vec<Question> {
                     "annotation.nobody",
                     "label",
                     "scheduled",
+                    "reads",
+                    "table",
+                    "task",
+                    "model",
                 ];
                 let name = *names.choose(&mut dice).unwrap();
                 if !by.contains(&name) {
@@ -263,6 +409,7 @@ pub fn made_up(count: usize, seed: u64) -> Vec<Question> {
                 .chain(&[
                     ("", Tz::UTC),
                     ("", Tz::UTC),
+                    (" every 1d", Tz::Asia__Kolkata),
                     (" every 1w", Tz::America__New_York),
                     (" every 1M", Tz::Asia__Kolkata),
                     (" every 1q", Tz::Europe__Berlin),
@@ -351,6 +498,9 @@ fn test(dice: &mut ChaCha8Rng) -> String {
         "text",
         "schema",
         "app",
+        "reads",
+        "table",
+        "writes",
     ];
     let field = *fields.choose(dice).unwrap();
     match dice.random_range(0..8) {

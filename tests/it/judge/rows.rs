@@ -1,11 +1,86 @@
 //! The rows both sides are asked about: some days of the demo, and rows made by hand where the two could part.
 
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::OnceLock,
+};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use lakeapm::{
     annotation::{Dimension, Reader, Source, Statement},
+    cost::{Charge, Weight},
     demo,
-    history::record::{Query, Status},
+    history::record::{Harvest, Query, Status, TableState, Touch},
 };
+
+use super::lasting::Shared;
+
+/// All there is to be asked about.
+pub struct Facts {
+    pub rows: Vec<Row>,
+    pub touches: Vec<Touch>,
+    pub states: Vec<TableState>,
+    pub bill: Vec<Charge>,
+    pub shared: OnceLock<Shared>,
+}
+
+impl Facts {
+    pub fn new(harvests: &[Harvest], bill: Vec<Charge>) -> Facts {
+        let reader = Reader::default();
+        let touches: Vec<Touch> = harvests.iter().flat_map(|harvest| harvest.touches.iter().cloned()).collect();
+        let key = |warehouse: &str, transaction: Option<&str>, id: &str, started: DateTime<Utc>| {
+            (warehouse.to_owned(), transaction.unwrap_or_default().to_owned(), id.to_owned(), started)
+        };
+        let mut used: HashMap<_, Vec<&Touch>> = HashMap::new();
+        for touch in &touches {
+            let of = key(&touch.warehouse, touch.transaction_id.as_deref(), &touch.query_id, touch.started_at);
+            used.entry(of).or_default().push(touch);
+        }
+        let row = |query: &Query| {
+            let of = key(&query.warehouse, query.transaction_id.as_deref(), &query.query_id, query.started_at);
+            let mut row = Row::new(query, &reader);
+            for touch in used.get(&of).into_iter().flatten() {
+                if touch.write { &mut row.writes } else { &mut row.reads }.insert(touch.table.clone());
+            }
+            row
+        };
+        let rows = harvests.iter().flat_map(|harvest| &harvest.queries).map(row).collect();
+        let states = harvests.iter().flat_map(|harvest| harvest.tables.iter().cloned()).collect();
+        Facts { rows, touches, states, bill, shared: OnceLock::new() }
+    }
+
+    /// What a demo shows at an instant: nothing that begins later, and what ends later is in flight.
+    pub fn seen(mut self, now: DateTime<Utc>) -> Facts {
+        self.rows.retain(|row| row.query.started_at < now || row.query.ended_at.is_some_and(|ended| ended < now));
+        for Row { query, .. } in &mut self.rows {
+            if query.ended_at.is_some_and(|ended| ended < now) {
+                continue;
+            }
+            let admitted = query.started_at + TimeDelta::microseconds(query.queue_us.unwrap_or(0));
+            *query = Query {
+                status: if admitted > now { Status::Queued } else { Status::Running },
+                ended_at: None,
+                error: None,
+                error_code: None,
+                elapsed_us: None,
+                exec_us: None,
+                lock_us: None,
+                cpu_us: None,
+                memory_bytes: None,
+                rows_returned: None,
+                rows_read: None,
+                rows_written: None,
+                bytes_read: None,
+                bytes_written: None,
+                bytes_spilled: None,
+                ..query.clone()
+            };
+        }
+        self.touches.retain(|touch| touch.ended_at < now);
+        self.states.retain(|state| state.at < now);
+        self
+    }
+}
 
 /// A query and what its comments say.
 #[derive(Debug, Clone)]
@@ -17,6 +92,10 @@ pub struct Row {
     pub statement: &'static str,
     pub fingerprint: String,
     pub text: String,
+    pub reads: BTreeSet<String>,
+    pub writes: BTreeSet<String>,
+    /// Stands for those who are not there, and cause waiting nonetheless.
+    pub nobody: bool,
 }
 
 impl Row {
@@ -42,6 +121,9 @@ impl Row {
             fingerprint: format!("{:016x}", reading.fingerprint),
             text: reading.text.into_owned(),
             query: query.clone(),
+            reads: BTreeSet::new(),
+            writes: BTreeSet::new(),
+            nobody: false,
         }
     }
 }
@@ -58,9 +140,33 @@ pub const FROM: &str = "2024-10-25T10:20:30Z";
 pub const TO: &str = "2024-10-28T13:07:00Z";
 
 /// Some days of the demo.
-pub fn demo() -> Vec<Query> {
+pub fn demo() -> Harvest {
     let demo = demo::Demo::new(demo::Settings { queries: 3_000, days: 4, seed: 7, end: at(END) });
-    demo.days().flat_map(|date| demo.day(date).queries).filter(|query| query.ended_at.is_some()).collect()
+    let mut all = Harvest::default();
+    for day in demo.days().map(|date| demo.day(date)) {
+        all.queries.extend(day.queries.into_iter().filter(|query| query.ended_at.is_some()));
+        all.touches.extend(day.touches);
+        all.tables.extend(day.tables);
+    }
+    all
+}
+
+/// What the two warehouses cost: one of them is resized in between, on no minute's end, and shared by something else.
+pub fn bill() -> Vec<Charge> {
+    let hourly = |warehouse: &str, from: Option<&str>, to: Option<&str>, usd, weight| Charge {
+        warehouse: warehouse.into(),
+        from: from.map(at),
+        to: to.map(at),
+        usd_per_hour: Some(usd),
+        weight,
+        ..Charge::default()
+    };
+    let resized = "2024-10-27T03:20:30Z";
+    vec![
+        hourly(demo::WAREHOUSE, None, Some(resized), 13.04, Weight::ExecTime),
+        hourly(demo::WAREHOUSE, Some(resized), None, 26.08, Weight::Rows),
+        hourly("other", Some("2024-10-20T00:00:00Z"), None, 3.6, Weight::Cpu),
+    ]
 }
 
 /// Values that are hard to quote, to match, to group or to order.
@@ -102,8 +208,136 @@ fn json(text: &str) -> String {
     serde_json::to_string(text).unwrap().replace("*/", "*\\/")
 }
 
-/// Rows that no generator would make.
-pub fn made_by_hand() -> Vec<Query> {
+/// Rows that no generator would make, with the tables they use and looks at those.
+pub fn made_by_hand() -> Harvest {
+    let mut queries = by_hand();
+    queries.extend(by_broken_clocks());
+    let touches = touches(&queries);
+    Harvest { queries, touches, tables: looks(), ..Harvest::default() }
+}
+
+/// Names of tables, few enough to be used often.
+pub const TABLES: &[&str] =
+    &["dev.public.orders", "dev.public.a_b", "dev.it's.100%", "dev.public.ünï", "dev.public.swapped", "dev.public.spare"];
+
+// Reads and writes of half of the queries: of none, of several, of one that is both, rolled back and without rows.
+fn touches(queries: &[Query]) -> Vec<Touch> {
+    let mut touches = Vec::new();
+    for (nth, query) in queries.iter().enumerate().filter(|(nth, _)| nth % 4 != 1) {
+        let table = |step: usize| TABLES[(nth * step + nth / 6) % TABLES.len()];
+        let touch = |table: &str, write: bool| Touch {
+            warehouse: query.warehouse.clone(),
+            transaction_id: query.transaction_id.clone(),
+            query_id: query.query_id.clone(),
+            started_at: query.started_at,
+            ended_at: query.ended_at.unwrap(),
+            table: table.into(),
+            write,
+            rows: [None, Some(0), Some(7)][nth % 3],
+            bytes: (nth % 5 == 0).then_some(nth as i64),
+            committed: query.status == Status::Success && nth % 7 != 0,
+        };
+        let read: BTreeSet<&str> = (1..nth % 4 + 1).map(table).collect();
+        touches.extend(read.into_iter().map(|table| touch(table, false)));
+        if nth % 3 == 0 {
+            touches.push(touch(table(1), true));
+        }
+    }
+    touches
+}
+
+// Looks at uneven times: a table is dropped and made again, two swap their names, one is never seen again.
+fn looks() -> Vec<TableState> {
+    let state = |warehouse: &str, at: DateTime<Utc>, table: &str, id: usize, rows: Option<i64>| TableState {
+        warehouse: warehouse.into(),
+        at,
+        table: table.into(),
+        table_id: Some(id.to_string()),
+        rows,
+        ghost_rows: None,
+        bytes: rows.map(|rows| rows * 100),
+        skew: (id % 2 == 0).then_some(id as f64 + 0.5),
+        unsorted: Some(0.1 * (id % 4) as f64),
+        stats_off: None,
+    };
+    let mut states = Vec::new();
+    let mut when = at("2024-10-24T07:13:00Z");
+    for look in 0..40_i64 {
+        for (nth, table) in TABLES.iter().enumerate() {
+            let there = match nth {
+                0 => !(10..20).contains(&look),
+                1 => look < 25,
+                2 => look > 3,
+                _ => true,
+            };
+            let swapped = if nth >= 4 && look >= 18 { 9 - nth } else { nth };
+            let rows = (look % 11 != 5 || nth != 3).then_some(1000 * swapped as i64 + look * 17 - (look % 3) * 40);
+            if there {
+                states.push(state("other", when, table, swapped + if look >= 20 { 100 } else { 0 }, rows));
+            }
+        }
+        // Now and then on a whole hour, where buckets begin.
+        when += TimeDelta::minutes([180, 60, 167, 13, 300][look as usize % 5]);
+    }
+    for nth in 0..6 {
+        states.push(state("hourly", at("2024-10-26T22:00:00Z") + TimeDelta::hours(nth), "dev.public.orders", 1, Some(nth * nth)));
+    }
+    states
+}
+
+// Ends before starts, clocks that jump, a query open for ten days, and ids of runs that are used again.
+fn by_broken_clocks() -> Vec<Query> {
+    let text = |run: &str, task: &str| {
+        format!("/* {{\"app\":\"airflow\",\"dag\":\"broken\",\"task\":\"{task}\",\"run_id\":\"{run}\"}} */ insert into t select 1")
+    };
+    let loose = "/* {\"app\":\"airflow\",\"dag\":\"loose\",\"task\":\"t\"} */ insert into t select 1";
+    let board = "/* {\"app\":\"looker\",\"dashboard\":\"5\"} */ select 1";
+    let again = text("again", "a");
+    let (other, jumps) = (text("other", "b"), text("jumps", "a"));
+    let minutes = 60;
+    // start, seconds from it to the end, seconds it waits, login, text
+    let cases: &[(&str, i64, i64, Option<&str>, &str)] = &[
+        ("2024-10-26T22:10:00Z", -90, 5, Some("etl"), &jumps),
+        ("2024-10-26T22:11:00Z", 30, 0, Some("etl"), &jumps),
+        ("2024-10-26T22:05:00Z", 3 * 3600, 3600, Some("etl"), &jumps),
+        ("2024-10-16T05:00:00Z", 10 * 86_400 + 7_000, 60, Some("etl"), "select pg_sleep(864000)"),
+        ("2024-10-26T21:00:00Z", 60, 90, Some("etl"), &again),
+        ("2024-10-26T23:00:00Z", 60, 10, Some("bi"), &again),
+        ("2024-10-27T23:00:59Z", 60, 0, Some("etl"), &again),
+        ("2024-10-28T23:02:00Z", 60, 0, Some("etl"), &again),
+        ("2024-11-26T21:00:00Z", 60, 0, Some("etl"), &again),
+        ("2024-10-27T00:30:00Z", 0, 0, Some("etl"), &other),
+        ("2024-10-27T01:00:00Z", 60, 0, None, &other),
+        // Ten minutes but one microsecond are no pause; see below.
+        ("2024-10-27T02:00:00Z", 10, 0, Some("etl"), loose),
+        ("2024-10-27T02:10:10Z", 10, 0, Some("etl"), loose),
+        ("2024-10-27T02:20:19.999999Z", 10, 0, Some("etl"), loose),
+        ("2024-10-27T02:20:00Z", 40 * minutes, 0, Some("etl"), loose),
+        ("2024-10-27T03:05:00Z", 10, 0, Some("etl"), loose),
+        ("2024-10-27T03:06:00Z", 10, 0, Some("bi"), loose),
+        ("2024-10-25T23:59:50Z", 20, 3, Some("bi"), board),
+        ("2024-10-26T00:00:40Z", 20, 3, Some("bi"), board),
+        ("2024-10-26T00:02:00Z", 20, 30, Some("bi"), board),
+        ("2024-10-26T18:29:59.999999Z", 20, 30, Some("bi"), board),
+    ];
+    let query = |(nth, (started, length, wait, user, text)): (usize, &(&str, i64, i64, Option<&str>, &str))| Query {
+        query_id: format!("broken-{nth:02}"),
+        warehouse: if nth % 5 == 4 { "other".into() } else { demo::WAREHOUSE.into() },
+        user: user.map(str::to_owned),
+        queue: Some("etl".into()),
+        started_at: at(started),
+        ended_at: Some(at(started) + TimeDelta::seconds(*length)),
+        queue_us: Some(wait * 1_000_000),
+        status: Status::ALL[[0, 0, 1, 0, 2][nth % 5]],
+        rows_read: Some(nth as i64 * 1_000),
+        cpu_us: Some(5_000_000),
+        text: (*text).to_owned(),
+        ..Query::default()
+    };
+    cases.iter().enumerate().map(query).collect()
+}
+
+fn by_hand() -> Vec<Query> {
     let mut rows = Vec::new();
     let base = at("2024-10-26T20:00:00Z");
     let numbers: &[Option<i64>] = &[
