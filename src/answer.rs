@@ -280,16 +280,17 @@ fn read(
         1 => notices.push("1 more group not shown".to_owned()),
         _ => notices.push(format!("{hidden} more groups not shown")),
     }
+    // What reaches into a time of which nothing was collected is not all that happened in it: the end of a query that
+    // began there, the state of a table carried on, the time since what was seen last.
+    for row in &mut rows {
+        if !known(covered, span(plan, figures, row.bucket)) {
+            row.values.fill(None);
+        }
+    }
     if let (None, 0, [row]) = (&figures.buckets, figures.dimensions, rows.as_mut_slice()) {
         let range = (plan.window.from, plan.window.to);
-        match known(covered, range) {
-            // Counting what was never collected gives 0, which nobody knows.
-            false => row.values.fill(None),
-            true => {
-                for (value, nothing) in row.values.iter_mut().zip(empty(plan, figures, covered, range)) {
-                    *value = value.or(nothing);
-                }
-            }
+        for (value, nothing) in row.values.iter_mut().zip(empty(plan, figures, covered, range)) {
+            *value = value.or(nothing);
         }
     }
     Ok(Groups { series, rows })
@@ -513,11 +514,9 @@ fn known(covered: Option<&[Interval]>, (first, last): Interval) -> bool {
     covered.is_none_or(|covered| covered.iter().any(|(from, to)| *from < last && first < *to))
 }
 
-// What of the window is not known to be whole, as far as it has happened.
-fn uncollected(plan: &Plan, covered: Option<&[Interval]>) -> Option<String> {
-    let covered = covered?;
-    let end = plan.window.to.min(plan.now);
-    let mut at = plan.window.from;
+// The parts of a part of time that are not known to be whole.
+fn gaps(covered: &[Interval], (begin, end): Interval) -> Vec<Interval> {
+    let mut at = begin;
     let mut gaps = Vec::new();
     for (from, to) in covered {
         // A second between two looks is no gap.
@@ -529,13 +528,41 @@ fn uncollected(plan: &Plan, covered: Option<&[Interval]>) -> Option<String> {
     if end > at + Duration::seconds(1) {
         gaps.push((at, end));
     }
+    gaps
+}
+
+// What of the window is not known to be whole, as far as it has happened.
+fn uncollected(plan: &Plan, covered: Option<&[Interval]>) -> Option<String> {
+    let covered = covered?;
+    let end = plan.window.to.min(plan.now);
+    let gaps = gaps(covered, (plan.window.from, end));
     let instant = |at: &DateTime<Utc>| at.format("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let (from, to) = gaps.first()?;
-    let more = match gaps.len() - 1 {
-        0 => String::new(),
-        more => format!(", and {more} more parts of the range"),
+    let mut said = match gaps.as_slice() {
+        [] => return None,
+        [(from, to)] if *to == end && *from > plan.window.from => format!("collected until {}", instant(from)),
+        [(from, to)] => format!("not collected: {} to {}", instant(from), instant(to)),
+        [(from, to), more @ ..] => {
+            let parts = if more.len() == 1 { "part" } else { "parts" };
+            format!("not collected: {} to {}, and {} more {parts} of the range", instant(from), instant(to), more.len())
+        }
     };
-    Some(format!("not collected: {} to {}{more}", instant(from), instant(to)))
+    if let Question::Figures(Figures { buckets: Some(buckets), .. }) = &plan.question {
+        let ends = buckets.starts.iter().skip(1).chain([&buckets.end]);
+        let cut = |(from, to): &(&DateTime<Utc>, &DateTime<Utc>)| {
+            let bucket = (**from, (**to).min(end));
+            known(Some(covered), bucket) && !self::gaps(covered, bucket).is_empty()
+        };
+        let partly: Vec<_> = buckets.starts.iter().zip(ends).filter(cut).collect();
+        if let [(first, _), more @ ..] = partly.as_slice() {
+            said.push_str(&format!("; the bucket of {} is known in part", instant(first)));
+            match more.len() {
+                0 => {}
+                1 => said.push_str(", and so is 1 more"),
+                more => said.push_str(&format!(", and so are {more} more")),
+            }
+        }
+    }
+    Some(said)
 }
 
 fn fill(

@@ -45,6 +45,10 @@ pub struct Settings {
     /// A run without an id ends where nothing ran for so long; none = ten minutes.
     #[serde(deserialize_with = "gap")]
     pub session_gap: Option<query::Duration>,
+    /// What is appended to the names of tables that take the place of others, beside what dbt appends; see
+    /// [`History::with_swap`](crate::history::History::with_swap).
+    #[serde(deserialize_with = "swap")]
+    pub swap: Vec<String>,
     /// What one question may use.
     pub limits: Limits,
     /// Where the lists stand in the file.
@@ -58,6 +62,17 @@ fn gap<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<query::Durati
     match query::every(&text) {
         Ok(gap) if gap.seconds().is_some() => Ok(Some(gap)),
         _ => Err(D::Error::custom(format!("found `{text}`, expected a length of time such as `10m`"))),
+    }
+}
+
+fn swap<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    use serde::de::Error as _;
+    let suffixes = Vec::<String>::deserialize(from)?;
+    match suffixes.iter().find(|suffix| suffix.trim() != *suffix || suffix.is_empty() || suffix.contains('.')) {
+        None => Ok(suffixes),
+        Some(wrong) => Err(D::Error::custom(format!(
+            "found `{wrong}`, expected the end of a table's name without blanks and dots, such as `_staging`"
+        ))),
     }
 }
 
@@ -333,6 +348,14 @@ mod tests {
         (
             "names = [\n{ value = 'x' }]",
             "the settings /lakeapm.toml are wrong at line 2: entry 1 of `names`: missing field `dimension`",
+        ),
+        (
+            "\nswap = ['_staging', '']\n",
+            "the settings /lakeapm.toml are wrong at line 2: found ``, expected the end of a table's",
+        ),
+        (
+            "swap = ['.new']\n",
+            "the settings /lakeapm.toml are wrong at line 1: found `.new`, expected the end of a table's name",
         ),
         ("[privacy]\npeople = 'hidden'\n", "the settings /lakeapm.toml are wrong at line 2: unknown variant `hidden`"),
         ("[privacy]\npeeple = 'hashed'\n", "the settings /lakeapm.toml are wrong at line 2: unknown field `peeple`"),

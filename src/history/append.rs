@@ -33,6 +33,7 @@ use super::{
     private::conceal,
     record::{Harvest, Query},
     schema::{self, Promoted, QueryRows, Table},
+    tables::named,
 };
 use crate::annotation::{FORMATS, Reader, Reading, Source};
 
@@ -92,6 +93,9 @@ pub struct Appended {
 impl History {
     /// Adds what a look at a warehouse brought home.
     ///
+    /// Tables are stored under the names they keep, see [`History::with_swap`]; that of a use which follows a rename is
+    /// known only if both come in one harvest.
+    ///
     /// A query that is there already, by (warehouse, transaction, query id, start), is replaced. The days are changed
     /// one after the other, each at once: a reader sees a day before or after, never half of it. What ended is taken out of
     /// what is in flight before it is stored, and a look replaces what is in flight after that: a reader that reads the
@@ -99,6 +103,7 @@ impl History {
     pub fn append(&self, harvest: &Harvest, collected: &[Collected], reader: &Reader) -> Result<Appended, Error> {
         let _lock = self.lock()?;
         let reader = self.keyed(reader)?;
+        let named = named(harvest, &self.swap);
         let mut days: BTreeMap<NaiveDate, Day<'_>> = BTreeMap::new();
         let mut keys = Keys::default();
         keys.hashes.reserve(harvest.queries.len());
@@ -110,13 +115,13 @@ impl History {
                 days.entry(ended.date_naive()).or_default().queries.push(query);
             }
         }
-        for touch in &harvest.touches {
+        for touch in named.touches.iter().map(AsRef::as_ref) {
             days.entry(touch.ended_at.date_naive()).or_default().touches.push(touch);
         }
-        for table in &harvest.tables {
+        for table in named.tables.iter().map(AsRef::as_ref) {
             days.entry(table.at.date_naive()).or_default().tables.push(table);
         }
-        for column in &harvest.columns {
+        for column in named.columns.iter().map(AsRef::as_ref) {
             days.entry(column.at.date_naive()).or_default().columns.push(column);
         }
         for interval in collected {
@@ -333,7 +338,7 @@ pub(super) fn key_of(query: &Query) -> u64 {
 }
 
 // Stored texts have lost their blanks at the end, which some warehouses pad them with.
-fn key(warehouse: &str, transaction: &str, query: &str, started: i64) -> u64 {
+pub(super) fn key(warehouse: &str, transaction: &str, query: &str, started: i64) -> u64 {
     hash((warehouse.trim_end(), transaction.trim_end(), query.trim_end(), started))
 }
 

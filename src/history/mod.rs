@@ -24,6 +24,7 @@ mod rates;
 pub mod record;
 pub mod schema;
 mod settle;
+mod tables;
 mod tally;
 
 use std::{
@@ -173,6 +174,7 @@ impl DemoClock {
 pub struct History {
     root: PathBuf,
     meta: Meta,
+    swap: Vec<String>,
     checked: Mutex<HashMap<PathBuf, (Stamp, Option<String>)>>,
     manifests: Mutex<HashMap<PathBuf, (Stamp, Manifest)>>,
 }
@@ -244,7 +246,7 @@ impl History {
         }
         // The engine takes every path from the root of the file system.
         let root = fs::canonicalize(root).map_err(|cause| Error::Io { path: root.to_owned(), cause })?;
-        Ok(History { root, meta, checked: Mutex::default(), manifests: Mutex::default() })
+        Ok(History { root, meta, swap: Vec::new(), checked: Mutex::default(), manifests: Mutex::default() })
     }
 
     /// A new, empty history in a folder that is empty or not there.
@@ -266,6 +268,12 @@ impl History {
         let bytes = serde_json::to_vec_pretty(&meta).map_err(|cause| Error::write(root, cause))?;
         manifest::write_whole(root, META, &bytes)?;
         History::open(root)
+    }
+
+    /// The same, with more suffixes of tables that are swapped in, such as `_staging`: appending stores the table without.
+    /// Those of dbt are known.
+    pub fn with_swap(self, swap: &[String]) -> History {
+        History { swap: swap.to_vec(), ..self }
     }
 
     /// The folder.

@@ -223,6 +223,11 @@ impl Engine {
             }
             notices.extend(files.notices);
         }
+        if let (None, Some(window)) = (&covered, statement.shares) {
+            // The bill of a time in which nobody looked is nobody's, not idle.
+            let files = self.files(Table::Rate, window, shift, seen).await?;
+            covered = files.covered;
+        }
         let frame = context.sql(&statement.text).await.map_err(refused)?;
         let mut stream = frame.execute_stream().await.map_err(refused)?;
         let mut batches: Vec<RecordBatch> = Vec::new();
