@@ -320,6 +320,13 @@ fn leaf(field: &Field, test: &Test, outer: Negated, clock: &Clock) -> Result<Exp
                 Access::Write => "write",
             };
             let (positive, negated) = positive(test);
+            if missing_passes(&known, &positive, clock)? {
+                // What is written by a row that reads is missing.
+                let negated = negated != outer;
+                let table = tested(&Known { expr: Expr::Column(TOUCHED), ..known }, &positive, negated, clock)?;
+                let so = equals(Expr::Column("touch_access"), Expr::Text(of.into()), !negated);
+                return Ok(if negated { Expr::And(vec![so, table]) } else { Expr::Or(vec![so, table]) });
+            }
             let table = tested(&Known { expr: Expr::Column(TOUCHED), ..known }, &positive, negated != outer, clock)?;
             let so = equals(Expr::Column("touch_access"), Expr::Text(of.into()), negated != outer);
             Ok(if negated != outer { Expr::Or(vec![so, table]) } else { Expr::And(vec![so, table]) })
@@ -361,6 +368,17 @@ fn touches(access: Access, known: Known, test: &Test, outer: Negated, clock: &Cl
         (true, false) => Expr::Or(vec![none(false), one]),
         (true, true) => Expr::And(vec![none(true), one]),
     })
+}
+
+// Whether a positive test holds of a missing value.
+fn missing_passes(known: &Known, test: &Test, clock: &Clock) -> Result<bool, Error> {
+    let none = |value: &Value| known.literal(value, clock).map(|literal| literal.is_none());
+    match test {
+        Test::Any { .. } | Test::Null { .. } => Ok(true),
+        Test::Compare { op: Comparison::Eq, value } => none(value),
+        Test::In { values, .. } => values.iter().try_fold(false, |found, value| Ok(none(value)? || found)),
+        _ => Ok(false),
+    }
 }
 
 // The test without its negation, and whether it had one.
