@@ -349,8 +349,7 @@ impl About<'_> {
                 section(Source::Ended, window(Selects::Ended), filter, groups())
             }
             Made::Runs | Made::RunTime | Made::BusyTime => {
-                let names = self.query.by.iter().chain(fields(filter));
-                let runs = self.runs(names, filter)?;
+                let runs = runs(&self.query.by, filter, self.mentions, self.asked)?;
                 section(Source::Runs(runs), window(Selects::Ended), lowered(Scope::Queries)?, groups())
             }
             Made::Overlap(phase) => {
@@ -422,10 +421,6 @@ impl About<'_> {
         self.groups.iter().map(of).collect()
     }
 
-    fn runs<'f>(&self, names: impl IntoIterator<Item = &'f Field>, filter: Option<&Condition>) -> Result<Runs, Error> {
-        runs(names, filter, self.mentions, self.asked)
-    }
-
     // Bills are settled by the minute.
     fn minutes(&self, notices: &mut Vec<String>) -> Window {
         let floor = |at: DateTime<Utc>| at.duration_trunc(MINUTE).unwrap_or(at);
@@ -474,21 +469,17 @@ fn all_of_tables(condition: &Condition) -> bool {
 }
 
 // A run is one of the first of these that the groups name, else the condition, else of a dag.
-fn runs<'f>(
-    names: impl IntoIterator<Item = &'f Field>,
-    filter: Option<&Condition>,
-    mentions: Mentions,
-    asked: &Asked,
-) -> Result<Runs, Error> {
-    let named: Vec<&str> = names
-        .into_iter()
-        .filter_map(|field| match field {
-            Field::Name { name, .. } => Some(name.as_str()),
-            Field::Key { .. } => None,
-        })
-        .collect();
-    let entity =
-        ["task", "dag", "model", "dashboard"].into_iter().find(|entity| named.contains(entity)).unwrap_or("dag");
+fn runs(by: &[Field], filter: Option<&Condition>, mentions: Mentions, asked: &Asked) -> Result<Runs, Error> {
+    let first = |named: &mut dyn Iterator<Item = &Field>| {
+        let named: Vec<&str> = named
+            .filter_map(|field| match field {
+                Field::Name { name, .. } => Some(name.as_str()),
+                Field::Key { .. } => None,
+            })
+            .collect();
+        ["task", "dag", "model", "dashboard"].into_iter().find(|entity| named.contains(entity))
+    };
+    let entity = first(&mut by.iter()).or_else(|| first(&mut fields(filter).into_iter())).unwrap_or("dag");
     let gap = if entity == "dashboard" { DASHBOARD_GAP.min(asked.gap) } else { asked.gap };
     // All queries of a run are of one entity in one warehouse.
     let whole: Vec<Condition> = parts(filter)
@@ -701,7 +692,7 @@ fn listed(list: &query::List, asked: &Asked) -> Result<Plan, Error> {
     };
     let selects = if list.of == Listed::Runs { Selects::Ended } else { Selects::Overlapping };
     let of = match list.of {
-        Listed::Runs => Rows::Runs(runs(fields(list.filter.as_ref()), list.filter.as_ref(), mentions, asked)?),
+        Listed::Runs => Rows::Runs(runs(&[], list.filter.as_ref(), mentions, asked)?),
         Listed::Touches => Rows::Touches,
         _ => Rows::Queries,
     };
