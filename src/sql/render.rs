@@ -176,7 +176,12 @@ fn reads(plan: &Plan) -> BTreeMap<Relation, Window> {
                     part.walk(&mut |part| touches |= matches!(part, Expr::Table(_) | Expr::Touches(..)));
                 }
                 if touches {
-                    read(Relation::Touch, window);
+                    // A run's queries reach out of the window.
+                    let around = match &section.source {
+                        Source::Runs(runs) => around(window, runs),
+                        _ => window,
+                    };
+                    read(Relation::Touch, around);
                 }
             }
         }

@@ -194,6 +194,55 @@ impl Writer<'_> {
 
     // Runs that end in the window and have a query of which `keep` holds: each with its first query's dimensions.
     pub(super) fn runs(&self, runs: &Runs, window: Window, keep: &Expr, named: &[Named<'_>], pad: &str) -> String {
+        let tables: BTreeSet<Access> = named
+            .iter()
+            .filter_map(|(x, _)| match x {
+                Expr::Table(access) => Some(*access),
+                _ => None,
+            })
+            .collect();
+        match tables.is_empty() {
+            true => self.plain_runs(runs, window, keep, named, pad),
+            false => self.runs_of_tables(runs, window, keep, named, tables, pad),
+        }
+    }
+
+    // A run counts in each of the tables of its first query, and must not be formed from a query more than once.
+    fn runs_of_tables(
+        &self,
+        runs: &Runs,
+        window: Window,
+        keep: &Expr,
+        named: &[Named<'_>],
+        tables: BTreeSet<Access>,
+        pad: &str,
+    ) -> String {
+        let transaction = Expr::Coalesce(vec![Expr::Column("transaction_id"), Expr::Text(String::new())]);
+        let key = [
+            (&Expr::Column("warehouse"), "of_warehouse".to_owned()),
+            (&transaction, "of_transaction".to_owned()),
+            (&Expr::Column("query_id"), "of_query".to_owned()),
+            (&Expr::Column("started_at"), "of_started".to_owned()),
+        ];
+        let plain = named.iter().filter(|(x, _)| !matches!(x, Expr::Table(_))).cloned();
+        let plain: Vec<Named<'_>> = plain.chain(key).collect();
+        let inner = format!("{pad}  ");
+        let mut from = self.plain_runs(runs, window, keep, &plain, &inner);
+        for access in tables {
+            let prefix = table_column(access).trim_end_matches("_table");
+            let rows = self.uses(access, &around(window, runs), prefix, &[], &format!("{inner}  "));
+            let on = ["warehouse", "transaction", "query", "started"].map(|of| format!("{prefix}_{of} = of_{of}"));
+            from.push_str(&format!(
+                "\n{inner}left join (\n{inner}  {rows}\n{inner}) as {prefix}s on {}",
+                on.join(" and ")
+            ));
+        }
+        let given = named.iter().filter(|(x, _)| matches!(x, Expr::Table(_)));
+        let given: String = given.map(|(x, name)| format!(", {}", aliased(&self.expr(x), name))).collect();
+        format!("(\n{inner}select runs.*{given}\n{inner}from {from}\n{pad}) as runs")
+    }
+
+    fn plain_runs(&self, runs: &Runs, window: Window, keep: &Expr, named: &[Named<'_>], pad: &str) -> String {
         let entity = identifier(runs.entity);
         let who = "case when run is null then coalesce(person, \"user\") end";
         let partition = format!("partition by warehouse, {entity}, run, {who} order by started_at, ended_at, query_id");
