@@ -377,6 +377,7 @@ impl Engine {
                         let name = identifier(field.name());
                         Some(match (field.name().as_str(), field.data_type()) {
                             ("warehouse" | "queue", _) => name,
+                            ("signed", _) => format!("false as {name}"),
                             (_, DataType::Utf8) => format!("'{NOBODY}' as {name}"),
                             (_, DataType::Int64) => format!("cast(null as bigint) as {name}"),
                             (_, DataType::Boolean) => format!("cast(null as boolean) as {name}"),
