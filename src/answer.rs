@@ -16,7 +16,7 @@ use chrono::{DateTime, Duration, NaiveDateTime, Utc};
 
 use crate::{
     history::Interval,
-    model::{Buckets, Column, Figures, Fold, Kind, NONE, Plan, Question, Role, Values},
+    model::{Buckets, Column, Figures, Kind, NONE, Plan, Question, Role, Values},
     query::End,
     sql::{Output, Statement},
     warehouse::Rows,
@@ -227,14 +227,6 @@ fn read(
             };
             let mut values: Vec<Option<Value>> =
                 values.iter().map(|column| column.get(row).copied().flatten()).collect();
-            // A group that another section knows: of what adds up this one has nothing.
-            if figures.sections.len() > 1 && known(covered, span(plan, figures, bucket)) {
-                for (value, figure) in values.iter_mut().zip(&figures.figures) {
-                    if figure.additive || matches!(figure.fold, Fold::Peak(..)) {
-                        value.get_or_insert(Value::Integer(0));
-                    }
-                }
-            }
             for (nth, count) in &counts {
                 if let Some(value) = values.get_mut(*nth)
                     && u64::try_from(if count.is_valid(row) { count.value(row) } else { 0 }).unwrap_or(0)

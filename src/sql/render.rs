@@ -413,17 +413,30 @@ impl Writer<'_> {
         outputs.extend(all.clone().filter(|nth| there(&names.counts, nth)).map(Output::Count));
         outputs.extend(all.filter(|nth| there(&names.least, nth)).map(Output::Least));
         if let [section] = figures.sections.as_slice() {
-            return (self.section(section, figures, &names, buckets, pad), outputs, keys);
+            return (self.section(section, None, figures, &names, buckets, pad), outputs, keys);
         }
         let inner = format!("{pad}  ");
         let sections: Vec<String> = figures
             .sections
             .iter()
-            .map(|section| format!("{inner}{}", self.section(section, figures, &names, buckets, &inner)))
+            .zip(1..)
+            .map(|(section, nth)| {
+                format!("{inner}{}", self.section(section, Some(nth), figures, &names, buckets, &inner))
+            })
             .collect();
         let time = buckets.map(|_| identifier("time"));
         let mut select: Vec<String> = time.into_iter().chain(names.groups.iter().cloned()).collect();
-        select.extend(names.figures.iter().map(|figure| format!("max({figure}) as {figure}")));
+        for (nth, (figure, name)) in figures.figures.iter().zip(&names.figures).enumerate() {
+            let of = figures.sections.iter().position(|section| section.figures.contains(&nth)).unwrap_or_default() + 1;
+            select.push(match figure.additive {
+                // Where only other sections have rows, there is nothing of this one; what its rows do not say stays
+                // unknown.
+                true => format!(
+                    "case when max(case when section = {of} then 1 end) = 1 then max({name}) else 0 end as {name}"
+                ),
+                false => format!("max({name}) as {name}"),
+            });
+        }
         for name in names.counts.iter().chain(&names.least).flatten() {
             select.push(format!("max({name}) as {name}"));
         }
@@ -436,10 +449,12 @@ impl Writer<'_> {
         (text, outputs, keys)
     }
 
-    // One section's groups and figures; those of other sections are null, so that all can stand below each other.
+    // One section's groups and figures; those of other sections are null, so that all can stand below each other, each
+    // with its number.
     fn section(
         &self,
         section: &Section,
+        number: Option<usize>,
         figures: &Figures,
         names: &Names,
         buckets: Option<&Buckets>,
@@ -480,6 +495,7 @@ impl Writer<'_> {
                 (None, ..) => {}
             }
         }
+        select.extend(number.map(|number| format!("{number} as section")));
         let tests = match source.tests.as_slice() {
             [] => String::new(),
             tests => format!("\n{pad}where {}", tests.join(&format!("\n{pad}  and "))),

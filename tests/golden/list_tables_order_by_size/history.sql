@@ -24,11 +24,12 @@ from (
     cast(null as double) as freshness,
     cast(null as double) as idle_time,
     cast(null as bigint) as least_7,
-    cast(null as bigint) as least_8
+    cast(null as bigint) as least_8,
+    1 as section
   from (
     select warehouse, "table", at, rows, bytes, skew, unsorted, stats_off, until, since, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
     from (
-      select warehouse, "table", at, rows, bytes, skew, unsorted, stats_off, until, since, unnest(cut('whole', at, 0, until, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
+      select warehouse, "table", at, rows, bytes, skew, unsorted, stats_off, until, since, unnest(whole('whole', since, 0, until + interval '1 microseconds', timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
       select warehouse, "table", at, rows, bytes, skew, unsorted, stats_off, until, since
       from table_state
       join (
@@ -54,11 +55,12 @@ from (
     max(case when (part_to = part_end and at < part_end and (until is null or until >= part_end)) then (cast(part_end as bigint) - cast(at as bigint)) end) / 1000000.0 as freshness,
     cast(null as double) as idle_time,
     max(case when (part_to = part_end and at < part_end and (until is null or until >= part_end) and least) then 1 else 0 end) as least_7,
-    cast(null as bigint) as least_8
+    cast(null as bigint) as least_8,
+    2 as section
   from (
     select warehouse, "table", at, until, least, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
     from (
-      select warehouse, "table", at, until, least, unnest(cut('whole', at, 0, until, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
+      select warehouse, "table", at, until, least, unnest(whole('whole', at, 0, until, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
       select warehouse, "table", at, least, lead(at) over (partition by warehouse, "table" order by at, least) as until
       from (
         select warehouse, "table", max(ended_at) as at, 1 = 0 as least
@@ -92,11 +94,12 @@ from (
     cast(null as double) as freshness,
     max(case when (part_to = part_end and at < part_end and (until is null or until >= part_end)) then (cast(part_end as bigint) - cast(at as bigint)) end) / 1000000.0 as idle_time,
     cast(null as bigint) as least_7,
-    max(case when (part_to = part_end and at < part_end and (until is null or until >= part_end) and least) then 1 else 0 end) as least_8
+    max(case when (part_to = part_end and at < part_end and (until is null or until >= part_end) and least) then 1 else 0 end) as least_8,
+    3 as section
   from (
     select warehouse, "table", at, until, least, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
     from (
-      select warehouse, "table", at, until, least, unnest(cut('whole', at, 0, until, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
+      select warehouse, "table", at, until, least, unnest(whole('whole', at, 0, until, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
       select warehouse, "table", at, least, lead(at) over (partition by warehouse, "table" order by at, least) as until
       from (
         select warehouse, "table", max(ended_at) as at, 1 = 0 as least

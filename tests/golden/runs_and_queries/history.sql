@@ -1,14 +1,15 @@
 select
   dag,
-  max(runs) as runs,
-  max(queries) as queries,
+  case when max(case when section = 1 then 1 end) = 1 then max(runs) else 0 end as runs,
+  case when max(case when section = 2 then 1 end) = 1 then max(queries) else 0 end as queries,
   max(run_time) as run_time
 from (
   select
     dag,
     count(*) as runs,
     cast(null as bigint) as queries,
-    avg(cast((cast(ended_at as bigint) - cast(started_at as bigint)) as double)) / 1000000.0 as run_time
+    avg(cast((cast(ended_at as bigint) - cast(started_at as bigint)) as double)) / 1000000.0 as run_time,
+    1 as section
   from (
     select max(case when begins = 1 then first_1 end) as dag, min(started_at) as started_at, max(ended_at) as ended_at, (cast(max(ended_at) as bigint) - cast(min(started_at) as bigint)) as run_us, sum(elapsed_us) as busy_us, count(*) as queries, sum(failed) as errors
     from (
@@ -31,7 +32,8 @@ from (
     dag,
     cast(null as bigint) as runs,
     count(*) as queries,
-    cast(null as double) as run_time
+    cast(null as double) as run_time,
+    2 as section
   from query
   where ended_at >= timestamp '2026-11-19 12:00:00.000000'
     and ended_at < timestamp '2026-11-20 12:00:00.000000'

@@ -3,8 +3,8 @@ with grouped as (
     dashboard,
     max("attainment within 30s") as "attainment within 30s",
     max("p95 latency") as "p95 latency",
-    max(errors) as errors,
-    max(cost) as cost,
+    case when max(case when section = 1 then 1 end) = 1 then max(errors) else 0 end as errors,
+    case when max(case when section = 2 then 1 end) = 1 then max(cost) else 0 end as cost,
     max(count_1) as count_1,
     max(count_2) as count_2,
     max(count_3) as count_3,
@@ -19,7 +19,8 @@ with grouped as (
       count(case when status in ('success', 'failed', 'aborted') then 1 end) as count_1,
       count(case when status = 'success' then 1 end) as count_2,
       count(*) as count_3,
-      cast(null as bigint) as count_4
+      cast(null as bigint) as count_4,
+      1 as section
     from query
     where ended_at >= timestamp '2026-11-19 12:00:00.000000'
       and ended_at < timestamp '2026-11-20 12:00:00.000000'
@@ -35,13 +36,14 @@ with grouped as (
       cast(null as bigint) as count_1,
       cast(null as bigint) as count_2,
       cast(null as bigint) as count_3,
-      count(*) as count_4
+      count(*) as count_4,
+      2 as section
     from (
       select dashboard, usd(warehouse, part_from, part_to, started_at, last_at, queue_us, cache_hit, weight_exec_us, weight_rows_read, weight_bytes_read, weight_cpu_us, weight_memory_bytes) as usd
       from (
       select dashboard, cache_hit, ended_at, last_at, queue_us, started_at, warehouse, weight_bytes_read, weight_cpu_us, weight_exec_us, weight_memory_bytes, weight_rows_read, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
       from (
-        select dashboard, cache_hit, ended_at, last_at, queue_us, started_at, warehouse, weight_bytes_read, weight_cpu_us, weight_exec_us, weight_memory_bytes, weight_rows_read, unnest(cut('billed', started_at, queue_us, ended_at, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
+        select dashboard, cache_hit, ended_at, last_at, queue_us, started_at, warehouse, weight_bytes_read, weight_cpu_us, weight_exec_us, weight_memory_bytes, weight_rows_read, unnest(whole('billed', started_at, queue_us, ended_at, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
         select
           dashboard,
           cache_hit,

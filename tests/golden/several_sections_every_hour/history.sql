@@ -1,15 +1,16 @@
 with grouped as (
   select
     queue,
-    max(queries) as queries,
-    max(concurrency) as concurrency,
-    max(cost) as cost
+    case when max(case when section = 1 then 1 end) = 1 then max(queries) else 0 end as queries,
+    case when max(case when section = 2 then 1 end) = 1 then max(concurrency) else 0 end as concurrency,
+    case when max(case when section = 3 then 1 end) = 1 then max(cost) else 0 end as cost
   from (
     select
       queue,
       count(*) as queries,
       cast(null as double) as concurrency,
-      cast(null as double) as cost
+      cast(null as double) as cost,
+      1 as section
     from query
     where ended_at >= timestamp '2026-11-19 12:00:00.000000'
       and ended_at < timestamp '2026-11-20 12:00:00.000000'
@@ -20,11 +21,12 @@ with grouped as (
       queue,
       cast(null as bigint) as queries,
       sum((cast(part_to as bigint) - cast(part_from as bigint))) / 1000000.0 as concurrency,
-      cast(null as double) as cost
+      cast(null as double) as cost,
+      2 as section
     from (
       select queue, ended_at, queue_us, started_at, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
       from (
-        select queue, ended_at, queue_us, started_at, unnest(cut('active', started_at, queue_us, ended_at, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
+        select queue, ended_at, queue_us, started_at, unnest(whole('active', started_at, queue_us, ended_at, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
         select
           queue,
           ended_at,
@@ -42,13 +44,14 @@ with grouped as (
       queue,
       cast(null as bigint) as queries,
       cast(null as double) as concurrency,
-      sum(usd) as cost
+      sum(usd) as cost,
+      3 as section
     from (
       select queue, usd(warehouse, part_from, part_to, started_at, last_at, queue_us, cache_hit, weight_exec_us, weight_rows_read, weight_bytes_read, weight_cpu_us, weight_memory_bytes) as usd
       from (
       select queue, cache_hit, ended_at, last_at, queue_us, started_at, warehouse, weight_bytes_read, weight_cpu_us, weight_exec_us, weight_memory_bytes, weight_rows_read, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
       from (
-        select queue, cache_hit, ended_at, last_at, queue_us, started_at, warehouse, weight_bytes_read, weight_cpu_us, weight_exec_us, weight_memory_bytes, weight_rows_read, unnest(cut('billed', started_at, queue_us, ended_at, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
+        select queue, cache_hit, ended_at, last_at, queue_us, started_at, warehouse, weight_bytes_read, weight_cpu_us, weight_exec_us, weight_memory_bytes, weight_rows_read, unnest(whole('billed', started_at, queue_us, ended_at, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
         select
           queue,
           cache_hit,
@@ -79,16 +82,17 @@ with grouped as (
   select
     "time",
     queue,
-    max(queries) as queries,
-    max(concurrency) as concurrency,
-    max(cost) as cost
+    case when max(case when section = 1 then 1 end) = 1 then max(queries) else 0 end as queries,
+    case when max(case when section = 2 then 1 end) = 1 then max(concurrency) else 0 end as concurrency,
+    case when max(case when section = 3 then 1 end) = 1 then max(cost) else 0 end as cost
   from (
     select
       date_bin(interval '3600000 milliseconds', ended_at) as "time",
       queue,
       count(*) as queries,
       cast(null as double) as concurrency,
-      cast(null as double) as cost
+      cast(null as double) as cost,
+      1 as section
     from query
     where ended_at >= timestamp '2026-11-19 12:00:00.000000'
       and ended_at < timestamp '2026-11-20 12:00:00.000000'
@@ -100,7 +104,8 @@ with grouped as (
       queue,
       cast(null as bigint) as queries,
       sum((cast(part_to as bigint) - cast(part_from as bigint))) / 1000000.0 as concurrency,
-      cast(null as double) as cost
+      cast(null as double) as cost,
+      2 as section
     from (
       select queue, ended_at, queue_us, started_at, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
       from (
@@ -123,7 +128,8 @@ with grouped as (
       queue,
       cast(null as bigint) as queries,
       cast(null as double) as concurrency,
-      sum(usd) as cost
+      sum(usd) as cost,
+      3 as section
     from (
       select queue, part_at, usd(warehouse, part_from, part_to, started_at, last_at, queue_us, cache_hit, weight_exec_us, weight_rows_read, weight_bytes_read, weight_cpu_us, weight_memory_bytes) as usd
       from (
