@@ -83,7 +83,9 @@ impl Writer<'_> {
                 let inner = format!("{pad}    ");
                 let rows = self.states(section, touching.as_ref(), &inner);
                 let columns = STATE.iter().chain(&["until", "since"]).map(|name| identifier(name)).collect();
-                let lasting = Lasting { rows, columns, from: "at", wait: "0", to: "until", phase: Phase::Whole };
+                // A bucket that begins with a look begins with what was there just before.
+                let until = (self.dialect.later)("until", 1);
+                let lasting = Lasting { rows, columns, from: "since", wait: "0", to: &until, phase: Phase::Whole };
                 self.cut(lasting, &asked(self.plan.window), buckets, expressed(), pad)
             }
             Source::Written(Access::Any) => {

@@ -1,4 +1,5 @@
-//! `cut(phase, from, wait, to, window start, window end)`: a query's time in parts that each lie in one bucket.
+//! `cut(phase, from, wait, to, window start, window end)`: a query's time in parts that each lie in one bucket; `whole(…)`
+//! of the same arguments: the one part in the window.
 
 use std::sync::Arc;
 
@@ -64,7 +65,7 @@ fn item() -> Arc<Field> {
 
 impl ScalarUDFImpl for Cut {
     fn name(&self) -> &str {
-        "cut"
+        if self.edges.is_some() { "cut" } else { "whole" }
     }
 
     fn signature(&self) -> &Signature {

@@ -79,12 +79,13 @@ pub static DIALECT: Dialect = Dialect {
     },
     peak: |from, to| format!("peak({from}, {to})"),
     cut: |cut| {
-        let Cut { rows, columns, from, wait, to, phase, window, now, pad, .. } = cut;
+        let Cut { rows, columns, from, wait, to, phase, window, now, buckets, pad } = cut;
+        let name = if buckets.is_some() { "cut" } else { "whole" };
         let columns: String = columns.iter().map(|column| format!("{column}, ")).collect();
         let instant = DIALECT.instant;
         format!(
             "(\n{pad}  select {columns}part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, \
-             part['from'] as part_from, part['to'] as part_to\n{pad}  from (\n{pad}    select {columns}unnest(cut('{}', \
+             part['from'] as part_from, part['to'] as part_to\n{pad}  from (\n{pad}    select {columns}unnest({name}('{}', \
              {from}, {wait}, {to}, {}, {})) as part from (\n{pad}    {rows}\n{pad}    ) as lasting\n{pad}  ) as \
              cut\n{pad}) as parts",
             word(*phase),
@@ -254,6 +255,7 @@ impl Engine {
         let context = SessionContext::new_with_state(state);
         context.register_udaf(percentile());
         context.register_udaf(peak());
+        context.register_udf(cut(None));
         context.register_udf(cut(statement.buckets.as_ref()));
         context
     }

@@ -4,7 +4,7 @@ select
 from (
   select reads, ended_at, queue_us, started_at, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
   from (
-    select reads, ended_at, queue_us, started_at, unnest(cut('active', started_at, queue_us, ended_at, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
+    select reads, ended_at, queue_us, started_at, unnest(whole('active', started_at, queue_us, ended_at, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
     select
       read_table as reads,
       ended_at,

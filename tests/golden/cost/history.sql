@@ -5,7 +5,7 @@ from (
   from (
   select cache_hit, ended_at, last_at, queue_us, started_at, warehouse, weight_bytes_read, weight_cpu_us, weight_exec_us, weight_memory_bytes, weight_rows_read, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
   from (
-    select cache_hit, ended_at, last_at, queue_us, started_at, warehouse, weight_bytes_read, weight_cpu_us, weight_exec_us, weight_memory_bytes, weight_rows_read, unnest(cut('billed', started_at, queue_us, ended_at, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
+    select cache_hit, ended_at, last_at, queue_us, started_at, warehouse, weight_bytes_read, weight_cpu_us, weight_exec_us, weight_memory_bytes, weight_rows_read, unnest(whole('billed', started_at, queue_us, ended_at, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
     select
       cache_hit,
       ended_at,

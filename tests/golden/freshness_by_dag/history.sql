@@ -5,7 +5,7 @@ select
 from (
   select dag, at, until, least, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
   from (
-    select dag, at, until, least, unnest(cut('whole', at, 0, until, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
+    select dag, at, until, least, unnest(whole('whole', at, 0, until, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
     select dag, at, until, least
     from (
       select distinct

@@ -5,7 +5,7 @@ with grouped as (
   from (
     select warehouse, "table", at, rows, bytes, skew, unsorted, stats_off, until, since, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
     from (
-      select warehouse, "table", at, rows, bytes, skew, unsorted, stats_off, until, since, unnest(cut('whole', at, 0, until, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
+      select warehouse, "table", at, rows, bytes, skew, unsorted, stats_off, until, since, unnest(whole('whole', since, 0, until + interval '1 microseconds', timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
       select warehouse, "table", at, rows, bytes, skew, unsorted, stats_off, until, since
       from table_state
       join (

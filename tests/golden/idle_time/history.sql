@@ -4,7 +4,7 @@ select
 from (
   select at, until, least, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
   from (
-    select at, until, least, unnest(cut('whole', at, 0, until, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
+    select at, until, least, unnest(whole('whole', at, 0, until, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
     select at, 1 = 0 as least, lead(at) over (order by at) as until
     from (
       select

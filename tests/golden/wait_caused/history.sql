@@ -5,7 +5,7 @@ from (
   from (
   select ended_at, last_at, queue, queue_us, started_at, warehouse, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
   from (
-    select ended_at, last_at, queue, queue_us, started_at, warehouse, unnest(cut('active', started_at, queue_us, ended_at, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
+    select ended_at, last_at, queue, queue_us, started_at, warehouse, unnest(whole('active', started_at, queue_us, ended_at, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
     select
       ended_at,
       last_at,
