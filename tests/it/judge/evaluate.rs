@@ -94,7 +94,8 @@ pub fn value(row: &Row, field: &Field) -> Option<Value> {
 
 pub fn named(row: &Row, name: &str) -> Option<Value> {
     let q = &row.query;
-    let numbers = |name: &str| lakeapm::model::dimension(name).is_some_and(|of| of.values.kind() != lakeapm::model::Kind::Text);
+    let numbers =
+        |name: &str| lakeapm::model::dimension(name).is_some_and(|of| of.values.kind() != lakeapm::model::Kind::Text);
     match name {
         "warehouse" | "queue" => {}
         name if row.nobody && numbers(name) => return None,

@@ -55,8 +55,7 @@ impl About<'_> {
 
 // ---- measures of single queries --------------------------------------------------------------------------------------
 
-pub const EXPERIENCED: &[&str] =
-    &["latency", "queue_time", "planning_time", "compile_time", "lock_time", "exec_time"];
+pub const EXPERIENCED: &[&str] = &["latency", "queue_time", "planning_time", "compile_time", "lock_time", "exec_time"];
 
 // The queries a figure is about.
 fn about(item: &Item, row: &Row, measures: &Measures) -> bool {
@@ -93,9 +92,8 @@ fn additive(item: &Item) -> bool {
 }
 
 /// Measures that are not made of queries, so that `min` does not ask how many there are.
-const UNCOUNTED: &[&str] = &[
-    "idle_cost", "table_rows", "table_size", "growth", "skew", "unsorted", "stats_off", "freshness", "idle_time",
-];
+const UNCOUNTED: &[&str] =
+    &["idle_cost", "table_rows", "table_size", "growth", "skew", "unsorted", "stats_off", "freshness", "idle_time"];
 
 // What is 0 where there is nothing, as the number it would be.
 fn nothing(item: &Item) -> Cell {
@@ -230,10 +228,11 @@ pub fn figures(measures: &Measures, facts: &Facts, asked: &Asked) -> Vec<Vec<Cel
     let row = |line: Line| {
         let time = measures.every.map(|_| Cell::Time(spans[line.bucket].0));
         let group = line.group.into_iter().map(|value| Cell::Text(value.unwrap_or_else(|| "(none)".to_owned())));
-        let cells = line.cells.into_iter().enumerate().flat_map(|(nth, now)| match (measures.vs, line.before.get(nth)) {
-            (Some(_), Some(before)) => vec![now.clone(), before.clone(), change(&now, before)],
-            _ => vec![now],
-        });
+        let cells =
+            line.cells.into_iter().enumerate().flat_map(|(nth, now)| match (measures.vs, line.before.get(nth)) {
+                (Some(_), Some(before)) => vec![now.clone(), before.clone(), change(&now, before)],
+                _ => vec![now],
+            });
         time.into_iter().chain(group).chain(cells).collect()
     };
     lines.into_iter().map(row).collect()
@@ -250,7 +249,8 @@ fn answered(measures: &Measures, facts: &Facts, asked: &Asked) -> (Vec<(i64, i64
     let all = found(&spans);
     let cell = |nth: usize, found: Option<&Found>, bucket: usize, range: bool| {
         let item = &measures.items[nth];
-        let few = |count: u64| !UNCOUNTED.contains(&item.measure.as_str()) && measures.min.is_some_and(|min| count < min);
+        let few =
+            |count: u64| !UNCOUNTED.contains(&item.measure.as_str()) && measures.min.is_some_and(|min| count < min);
         let begun = measures.every.is_none() || spans[bucket].0 < asked.now.timestamp_micros();
         match found {
             Some(found) if few(found.count) => Cell::Null,
@@ -258,7 +258,9 @@ fn answered(measures: &Measures, facts: &Facts, asked: &Asked) -> (Vec<(i64, i64
             None if measures.min.is_some() || !begun => Cell::Null,
             None if additive(item) => nothing(item),
             // Of a range without queries one can still say that nobody was there, and how many at most.
-            None if range && (item.measure == "users" || ["concurrency", "queued"].contains(&item.measure.as_str())) => {
+            None if range
+                && (item.measure == "users" || ["concurrency", "queued"].contains(&item.measure.as_str())) =>
+            {
                 Cell::Integer(0)
             }
             None => Cell::Null,

@@ -62,7 +62,8 @@ pub fn measured(about: &About<'_>) -> Answers {
     let condition = measures.filter.as_ref();
     let mut found: HashMap<(Group, usize), Gathered> = HashMap::new();
     // Everything counts: utility statements, our own, of every status.
-    let counting = facts.rows.iter().enumerate().filter(|(_, row)| condition.is_none_or(|condition| holds(condition, row)));
+    let counting =
+        facts.rows.iter().enumerate().filter(|(_, row)| condition.is_none_or(|condition| holds(condition, row)));
     for (nth, row) in counting {
         let (begins, ends) = (started(row), ended(row));
         if ends < from || begins.min(if money { ends } else { begins }) >= to {
@@ -152,7 +153,9 @@ pub fn idle(about: &About<'_>) -> Answers {
     let mut found: Answers = HashMap::new();
     for (bucket, (from, to)) in about.spans.iter().enumerate() {
         let (from, to) = (from.div_euclid(MINUTE) * MINUTE, to.div_euclid(MINUTE) * MINUTE);
-        for warehouse in facts.bill.iter().map(|charge| charge.warehouse.as_str()).collect::<std::collections::BTreeSet<_>>() {
+        for warehouse in
+            facts.bill.iter().map(|charge| charge.warehouse.as_str()).collect::<std::collections::BTreeSet<_>>()
+        {
             let row = Row {
                 nobody: true,
                 ..Row::new(
@@ -164,9 +167,10 @@ pub fn idle(about: &About<'_>) -> Answers {
                 continue;
             }
             let window = about.window();
-            let reached = facts.bill.iter().any(|charge| {
-                charge.warehouse == warehouse && length(inside(held(charge), window)) > 0
-            });
+            let reached = facts
+                .bill
+                .iter()
+                .any(|charge| charge.warehouse == warehouse && length(inside(held(charge), window)) > 0);
             if !reached {
                 continue;
             }

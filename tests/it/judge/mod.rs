@@ -146,11 +146,10 @@ fn judge(questions: Vec<Question>, world: &World, now: DateTime<Utc>) {
     let count = questions.len();
     let (facts, root) = (world.facts.clone(), world.root.clone());
     let (wrong, rows) = world::run(async move {
-        let engine = Arc::new(world::engine(&root));
         let questions = Arc::new(questions);
         let halves: Vec<_> = (0..2)
             .map(|half| {
-                let (engine, questions, facts) = (engine.clone(), questions.clone(), facts.clone());
+                let (engine, questions, facts) = (world::engine(&root), questions.clone(), facts.clone());
                 tokio::spawn(async move {
                     let (mut wrong, mut rows) = (Vec::new(), 0);
                     for question in questions.iter().skip(half).step_by(2) {
@@ -171,7 +170,7 @@ fn judge(questions: Vec<Question>, world: &World, now: DateTime<Utc>) {
         }
         (wrong, rows)
     });
-    let shown: Vec<&str> = wrong.iter().take(std::env::var("SHOWN").map_or(6, |n| n.parse().unwrap())).map(String::as_str).collect();
+    let shown: Vec<&str> = wrong.iter().take(6).map(String::as_str).collect();
     assert!(wrong.is_empty(), "{} of {count} questions are answered otherwise:\n{}", wrong.len(), shown.join("\n"));
     assert!(rows > count, "{count} questions have only {rows} rows as answers, so they test little");
 }
@@ -188,7 +187,7 @@ fn lists_and_values_agree() {
 
 #[test]
 fn made_up_panel_queries_agree() {
-    judge(questions::made_up(120, 20_261_120), world(), Utc::now());
+    judge(questions::made_up(60, 20_261_120), world(), Utc::now());
 }
 
 #[test]

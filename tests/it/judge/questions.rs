@@ -101,15 +101,8 @@ const EXPRESSIONS: &[&str] = &[
 const PICKS: &[&str] = &["", " top 3", " bottom 2", " min 5", " top 3 min 5"];
 
 /// The classes of measures that are asked by every dimension and under every condition.
-pub const OF_QUERIES: &[Class] = &[
-    Class::Count,
-    Class::Ratio,
-    Class::Experienced,
-    Class::Run,
-    Class::Consumed,
-    Class::Money,
-    Class::Overlap,
-];
+pub const OF_QUERIES: &[Class] =
+    &[Class::Count, Class::Ratio, Class::Experienced, Class::Run, Class::Consumed, Class::Money, Class::Overlap];
 
 /// Whether groups and conditions of any kind can stand beside it.
 pub fn is_free(measure: &lakeapm::model::Measure) -> bool {
@@ -135,26 +128,24 @@ fn items() -> Vec<(&'static str, Vec<String>)> {
     answered.map(|measure| (measure.name, asked(measure))).collect()
 }
 
-/// Every measure × four dimensions × three conditions, and every value of every other axis in turn.
+/// Every measure by four dimensions and under three conditions, and every value of every other axis in turn.
 pub fn grid() -> Vec<Question> {
     let groups: Vec<usize> = (0..DIMENSIONS.len()).filter(|nth| !DIMENSIONS[*nth].contains("session_id")).collect();
     let mut questions = Vec::new();
     let mut turn = 0;
     for (nth, (measure, asked)) in items().into_iter().enumerate() {
-        for d in 0..4 {
-            for c in 0..3 {
-                // Steps without a common divisor reach every pair of neighbours on the axes.
-                let (dimension, condition) =
-                    (groups[(nth + d * 3) % groups.len()], (nth + d + c * 3) % CONDITIONS.len());
-                let (every, zone) = EVERY[turn % EVERY.len()];
-                let pick = PICKS[turn / EVERY.len() % PICKS.len()];
-                let pick = if DIMENSIONS[dimension].is_empty() && !pick.starts_with(" min") { "" } else { pick };
-                let (from, to) = RANGES[turn / 7 % RANGES.len()];
-                let item = &asked[(d * 3 + c) % asked.len()];
-                let text = format!("{item}{}{}{every}{pick}", DIMENSIONS[dimension], CONDITIONS[condition]);
-                questions.push(Question { text, from, to, zone, measure, dimension, condition });
-                turn += 1;
-            }
+        for step in 0..6 {
+            // Steps without a common divisor reach every pair of neighbours on the axes.
+            let dimension = groups[(nth + step % 4 * 3) % groups.len()];
+            let condition = (nth + step % 3 * 3) % CONDITIONS.len();
+            let (every, zone) = EVERY[turn % EVERY.len()];
+            let pick = PICKS[turn / EVERY.len() % PICKS.len()];
+            let pick = if DIMENSIONS[dimension].is_empty() && !pick.starts_with(" min") { "" } else { pick };
+            let (from, to) = RANGES[turn / 5 % RANGES.len()];
+            let item = &asked[step % asked.len()];
+            let text = format!("{item}{}{}{every}{pick}", DIMENSIONS[dimension], CONDITIONS[condition]);
+            questions.push(Question { text, from, to, zone, measure, dimension, condition });
+            turn += 1;
         }
     }
     // Without groups the engine goes another way.
@@ -171,8 +162,13 @@ pub fn of_tables() -> Vec<Question> {
     let mut questions = Vec::new();
     let stored = ["table_rows", "table_size", "growth", "skew", "unsorted", "stats_off"];
     let clocks = ["freshness", "idle_time"];
-    let every =
-        ["", " every 1h", " every 6h", " every 1d", " every 7h"].into_iter().zip([Tz::UTC, Tz::UTC, Tz::UTC, Tz::Asia__Kolkata, Tz::UTC]);
+    let every = ["", " every 1h", " every 6h", " every 1d", " every 7h"].into_iter().zip([
+        Tz::UTC,
+        Tz::UTC,
+        Tz::UTC,
+        Tz::Asia__Kolkata,
+        Tz::UTC,
+    ]);
     let ranges = [(FROM, TO), ("2024-10-26T23:00:00Z", "2024-10-27T13:00:00Z"), RANGES[4]];
     let mut turn = 0;
     let mut ask = |text: String| {
@@ -181,9 +177,10 @@ pub fn of_tables() -> Vec<Question> {
         turn += 1;
         questions.push(Question { from, to, zone, ..Question::new(format!("{text}{every}")) });
     };
-    for measure in stored.into_iter().chain(clocks) {
-        for by in ["", " by table", " by warehouse", " by warehouse, table"] {
-            for condition in ["", " where warehouse = 'other'", " where table like '%swap%' or table ~ 'orders'"] {
+    for (nth, measure) in stored.into_iter().chain(clocks).enumerate() {
+        for (by, step) in ["", " by table", " by warehouse", " by warehouse, table"].into_iter().zip(nth..) {
+            let conditions = ["", " where warehouse = 'other'", " where table like '%swap%' or table ~ 'orders'"];
+            for condition in [conditions[step % 3], conditions[(step + 1) % 3]] {
                 ask(format!("{measure}{by}{condition}"));
             }
         }

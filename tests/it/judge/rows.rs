@@ -217,8 +217,14 @@ pub fn made_by_hand() -> Harvest {
 }
 
 /// Names of tables, few enough to be used often.
-pub const TABLES: &[&str] =
-    &["dev.public.orders", "dev.public.a_b", "dev.it's.100%", "dev.public.ünï", "dev.public.swapped", "dev.public.spare"];
+pub const TABLES: &[&str] = &[
+    "dev.public.orders",
+    "dev.public.a_b",
+    "dev.it's.100%",
+    "dev.public.ünï",
+    "dev.public.swapped",
+    "dev.public.spare",
+];
 
 // Reads and writes of half of the queries: of none, of several, of one that is both, rolled back and without rows.
 fn touches(queries: &[Query]) -> Vec<Touch> {
@@ -280,7 +286,13 @@ fn looks() -> Vec<TableState> {
         when += TimeDelta::minutes([180, 60, 167, 13, 300][look as usize % 5]);
     }
     for nth in 0..6 {
-        states.push(state("hourly", at("2024-10-26T22:00:00Z") + TimeDelta::hours(nth), "dev.public.orders", 1, Some(nth * nth)));
+        states.push(state(
+            "hourly",
+            at("2024-10-26T22:00:00Z") + TimeDelta::hours(nth),
+            "dev.public.orders",
+            1,
+            Some(nth * nth),
+        ));
     }
     states
 }
@@ -288,7 +300,9 @@ fn looks() -> Vec<TableState> {
 // Ends before starts, clocks that jump, a query open for ten days, and ids of runs that are used again.
 fn by_broken_clocks() -> Vec<Query> {
     let text = |run: &str, task: &str| {
-        format!("/* {{\"app\":\"airflow\",\"dag\":\"broken\",\"task\":\"{task}\",\"run_id\":\"{run}\"}} */ insert into t select 1")
+        format!(
+            "/* {{\"app\":\"airflow\",\"dag\":\"broken\",\"task\":\"{task}\",\"run_id\":\"{run}\"}} */ insert into t select 1"
+        )
     };
     let loose = "/* {\"app\":\"airflow\",\"dag\":\"loose\",\"task\":\"t\"} */ insert into t select 1";
     let board = "/* {\"app\":\"looker\",\"dashboard\":\"5\"} */ select 1";

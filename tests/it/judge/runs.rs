@@ -65,12 +65,7 @@ pub fn mentioned(by: &[Field], condition: Option<&Condition>, wanted: &str) -> b
 }
 
 // Those that end in the window and have a query of which the condition holds.
-fn formed<'a>(
-    facts: &'a Facts,
-    by: &[Field],
-    condition: Option<&Condition>,
-    (from, to): (i64, i64),
-) -> Vec<Run<'a>> {
+fn formed<'a>(facts: &'a Facts, by: &[Field], condition: Option<&Condition>, (from, to): (i64, i64)) -> Vec<Run<'a>> {
     let first = ["task", "dag", "model", "dashboard"];
     let entity = first.into_iter().find(|name| mentioned(by, None, name));
     let entity = entity.or_else(|| first.into_iter().find(|name| mentioned(&[], condition, name))).unwrap_or("dag");
@@ -134,9 +129,7 @@ pub fn listed(list: &List, facts: &Facts, asked: &Asked) -> Vec<Vec<Cell>> {
     let window = (asked.from.timestamp_micros(), asked.to.timestamp_micros());
     let mut runs = formed(facts, &[], list.filter.as_ref(), window);
     let first = |run: &Run<'_>| run.0[0].query.query_id.clone();
-    runs.sort_by(|a, b| {
-        (b.begin(), b.end()).cmp(&(a.begin(), a.end())).then_with(|| first(a).cmp(&first(b)))
-    });
+    runs.sort_by(|a, b| (b.begin(), b.end()).cmp(&(a.begin(), a.end())).then_with(|| first(a).cmp(&first(b))));
     runs.truncate(list.limit.unwrap_or(100) as usize);
     let seconds = |us: i64| Cell::Number(us as f64 / 1e6);
     let line = |run: Run<'_>| {
@@ -146,9 +139,7 @@ pub fn listed(list: &List, facts: &Facts, asked: &Asked) -> Vec<Vec<Cell>> {
             "run_time" => seconds(run.end() - run.begin()),
             "busy_time" => run.busy().map_or(Cell::Null, seconds),
             "queries" => Cell::Integer(run.0.len() as i64),
-            "errors" => {
-                Cell::Integer(run.0.iter().filter(|row| row.query.status.name() == "failed").count() as i64)
-            }
+            "errors" => Cell::Integer(run.0.iter().filter(|row| row.query.status.name() == "failed").count() as i64),
             name => cell(run.0[0], name),
         };
         LIST_RUNS.iter().map(tell).collect()

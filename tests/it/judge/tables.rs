@@ -65,14 +65,12 @@ pub fn measured(about: &About<'_>) -> Answers {
         .partition(|part| !fields(Some(part)).is_empty() && fields(Some(part)).into_iter().all(of_table));
     let touched: Option<BTreeSet<Table>> = (!queries.is_empty()).then(|| {
         let condition = Condition::And(queries.into_iter().cloned().collect());
-        let counting = about
-            .facts
-            .rows
-            .iter()
-            .filter(|row| (from..to).contains(&ended(row)) && counts(row, Some(&condition)));
+        let counting =
+            about.facts.rows.iter().filter(|row| (from..to).contains(&ended(row)) && counts(row, Some(&condition)));
         let of = |row: &super::rows::Row| {
             let warehouse = row.query.warehouse.clone();
-            let all: Vec<Table> = row.reads.union(&row.writes).map(|table| (warehouse.clone(), table.clone())).collect();
+            let all: Vec<Table> =
+                row.reads.union(&row.writes).map(|table| (warehouse.clone(), table.clone())).collect();
             all
         };
         counting.flat_map(of).collect()
@@ -83,7 +81,8 @@ pub fn measured(about: &About<'_>) -> Answers {
     }
     let chosen = |state: &&&TableState| {
         let table = (state.warehouse.clone(), state.table.clone());
-        tables.iter().all(|part| suited(part, &table)) && touched.as_ref().is_none_or(|touched| touched.contains(&table))
+        tables.iter().all(|part| suited(part, &table))
+            && touched.as_ref().is_none_or(|touched| touched.contains(&table))
     };
     let mut found: HashMap<(Group, usize), (Vec<&TableState>, Vec<&TableState>)> = HashMap::new();
     for (bucket, (begin, end)) in about.spans.iter().enumerate() {
