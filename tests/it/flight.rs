@@ -171,18 +171,18 @@ fn who_vanishes_is_lost_at_the_second_look_without_it() {
     let [a, b] = ["a", "b"].map(|id| open(id, now - minute * 60, Status::Running));
     let at = |nth: i32| now - minute * (50 - nth);
     look(&history, at(1), &[a.clone(), b.clone()]);
-    assert_eq!(look(&history, at(2), &[b.clone()]).lost, 0, "its end may come yet");
+    assert_eq!(look(&history, at(2), std::slice::from_ref(&b)).lost, 0, "its end may come yet");
     assert_eq!(states(&root, ""), known(&[("b", "running")]));
-    assert_eq!(look(&history, at(2), &[b.clone()]).lost, 0, "the same look once more is no other");
-    assert_eq!(look(&history, at(3), &[b.clone()]).lost, 1);
+    assert_eq!(look(&history, at(2), std::slice::from_ref(&b)).lost, 0, "the same look once more is no other");
+    assert_eq!(look(&history, at(3), std::slice::from_ref(&b)).lost, 1);
     assert_eq!(states(&root, ""), known(&[("a", "lost"), ("b", "running")]));
     close(figure(&root, "queries where status = 'lost' and dag = 'd-a'"), 1.0, 0.0, "it keeps what it says");
     close(figure(&root, "max latency where status = 'lost'"), 660.0, 0.0, "to when it was last seen");
     // Seen again it is in flight and not stored; its end corrects what was said of it.
     look(&history, at(4), &[a.clone(), b.clone()]);
     assert_eq!(states(&root, ""), known(&[("a", "running"), ("b", "running")]));
-    look(&history, at(5), &[b.clone()]);
-    look(&history, at(6), &[b.clone()]);
+    look(&history, at(5), std::slice::from_ref(&b));
+    look(&history, at(6), std::slice::from_ref(&b));
     assert_eq!(states(&root, ""), known(&[("a", "lost"), ("b", "running")]));
     assert_eq!(world::append(&history, &[ended(&a, at(5))]).corrected, 1, "the end is found late");
     assert_eq!(states(&root, ""), known(&[("a", "success"), ("b", "running")]));
@@ -236,8 +236,8 @@ fn looks_and_ends_in_any_order_give_each_query_one_state() {
 fn what_is_damaged_is_named_and_the_next_look_mends_it() {
     let folder = |root: &Path| root.join("in_flight");
     let data = |root: &Path| -> PathBuf {
-        let files = fs::read_dir(folder(root)).unwrap().map(|entry| entry.unwrap().path());
-        files.filter(|path| path.extension().is_some_and(|extension| extension == "parquet")).next().unwrap()
+        let mut files = fs::read_dir(folder(root)).unwrap().map(|entry| entry.unwrap().path());
+        files.find(|path| path.extension().is_some_and(|extension| extension == "parquet")).unwrap()
     };
     type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
     let damages: [Damage; 6] = [

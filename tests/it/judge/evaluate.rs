@@ -443,7 +443,7 @@ fn touched(list: &lakeapm::query::List, facts: &Facts, asked: &Asked) -> Vec<Vec
     let (from, to) = (asked.from.timestamp_micros(), asked.to.timestamp_micros());
     let mut found = Vec::new();
     for row in &facts.rows {
-        if row.query.started_at.timestamp_micros() >= to || ended(row) < from || !(names_own(condition) || !own(row)) {
+        if row.query.started_at.timestamp_micros() >= to || ended(row) < from || (own(row) && !names_own(condition)) {
             continue;
         }
         let q = &row.query;

@@ -268,7 +268,7 @@ impl Shared {
         for charge in &facts.bill {
             let idle = shared.idle.entry(charge.warehouse.clone()).or_default();
             idle.charges.push(charge.clone());
-            let mut minutes: BTreeMap<i64, Vec<(usize, f64, (i64, i64))>> = BTreeMap::new();
+            let mut minutes: BTreeMap<i64, Vec<Weighed>> = BTreeMap::new();
             for (nth, row) in facts.rows.iter().enumerate().filter(|(_, row)| row.query.warehouse == charge.warehouse) {
                 let (span, weighs) = (charged(row), weight(row, charge.weight));
                 let mut minute = span.0.div_euclid(MINUTE) * MINUTE;
@@ -338,3 +338,6 @@ impl Shared {
         during.map(|step| share(step) / step.active as f64).sum()
     }
 }
+
+/// A query's place, its weight, and when it was active.
+type Weighed = (usize, f64, (i64, i64));

@@ -283,7 +283,7 @@ fn looks() -> Vec<TableState> {
         rows,
         ghost_rows: None,
         bytes: rows.map(|rows| rows * 100),
-        skew: (id % 2 == 0).then_some(id as f64 + 0.5),
+        skew: id.is_multiple_of(2).then_some(id as f64 + 0.5),
         unsorted: Some(0.1 * (id % 4) as f64),
         stats_off: None,
     };

@@ -84,7 +84,7 @@ pub fn measured(about: &About<'_>) -> Answers {
         tables.iter().all(|part| suited(part, &table))
             && touched.as_ref().is_none_or(|touched| touched.contains(&table))
     };
-    let mut found: HashMap<(Group, usize), (Vec<&TableState>, Vec<&TableState>)> = HashMap::new();
+    let mut found: HashMap<(Group, usize), Ends<'_>> = HashMap::new();
     for (bucket, (begin, end)) in about.spans.iter().enumerate() {
         let end = (*end).min(over);
         if *begin >= over {
@@ -253,3 +253,6 @@ pub fn clocks(about: &About<'_>) -> Answers {
     let figure = |(key, age): ((Group, usize), i64)| (key, Found { cell: Cell::Number(age as f64 / 1e6), count: 0 });
     ages.into_iter().map(figure).collect()
 }
+
+/// The states at the end of a bucket and at its start.
+type Ends<'a> = (Vec<&'a TableState>, Vec<&'a TableState>);
