@@ -88,12 +88,10 @@ impl Writer<'_> {
                 let lasting = Lasting { rows, columns, from: "since", wait: "0", to: &until, phase: Phase::Whole };
                 self.cut(lasting, &asked(self.plan.window), buckets, expressed(), pad)
             }
-            Source::Written(Access::Any) => {
-                let rows = self.known_tables(section, Access::Write, buckets, &format!("{pad}    "));
-                self.clocked(rows, &["warehouse".to_owned(), identifier("table")], buckets, expressed(), pad)
-            }
-            Source::Seen { tables: true } => {
-                let rows = self.known_tables(section, Access::Read, buckets, &format!("{pad}    "));
+            Source::Written(Access::Any) | Source::Seen { tables: true } => {
+                let writes = matches!(section.source, Source::Written(_));
+                let access = if writes { Access::Write } else { Access::Read };
+                let rows = self.known_tables(section, access, buckets, &format!("{pad}    "));
                 self.clocked(rows, &["warehouse".to_owned(), identifier("table")], buckets, expressed(), pad)
             }
             Source::Written(access) => {
@@ -150,7 +148,7 @@ impl Writer<'_> {
 
     /// Whether a query uses a table of which the test holds.
     pub(super) fn touching(&self, access: Access, test: &Expr, negated: bool) -> String {
-        let window = Window { ..self.plan.window };
+        let window = self.plan.window;
         let window = match &self.plan.question {
             crate::model::Question::Figures(figures) => {
                 figures.sections.iter().fold(window, |widest, section| Window {
