@@ -2,31 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow::{
-    datatypes::{DataType, Field, Schema, SchemaRef},
-    record_batch::RecordBatch,
-};
+use arrow::{datatypes::DataType, record_batch::RecordBatch};
 use async_trait::async_trait;
 use chrono::{DateTime, Duration, Utc};
 use datafusion::{
-    catalog::{Session, TableProvider},
-    common::{DFSchema, config::ConfigNonZeroUsize},
-    datasource::{
-        TableType,
-        listing::PartitionedFile,
-        physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource, parquet::CachedParquetFileReaderFactory},
-        source::DataSourceExec,
-    },
+    common::config::ConfigNonZeroUsize,
     error::DataFusionError,
     execution::{
         SessionStateBuilder,
         memory_pool::FairSpillPool,
-        object_store::ObjectStoreUrl,
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
-    logical_expr::{Expr as Filter, TableProviderFilterPushDown, utils::conjunction},
-    object_store::{ObjectMeta, path::Path as StorePath},
-    physical_plan::ExecutionPlan,
     prelude::{SessionConfig, SessionContext},
 };
 use futures::{
@@ -40,6 +26,7 @@ use super::{
     naming::named,
     peak::peak,
     percentile::percentile,
+    scan::Scan,
     shares::Shares,
 };
 use crate::{
@@ -246,7 +233,10 @@ impl Engine {
     fn context(&self, statement: &Statement) -> SessionContext {
         let mut config = self.config.clone();
         // Filtering while decoding pays only where little is left.
-        config.options_mut().execution.parquet.pushdown_filters = statement.selective;
+        let parquet = &mut config.options_mut().execution.parquet;
+        parquet.pushdown_filters = statement.selective;
+        // The smallest columns first: in the order of the condition, the widest one is decoded whole.
+        parquet.reorder_filters = statement.selective;
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(self.runtime.clone())
@@ -630,89 +620,5 @@ impl Warehouse for Engine {
 
     fn collect(&self, _: Span) -> BoxStream<'_, Result<Harvest, Error>> {
         stream::once(async { Err(Error::NoSource("the history")) }).boxed()
-    }
-}
-
-/// Some files of one table, as DataFusion reads them.
-#[derive(Debug)]
-struct Scan {
-    schema: SchemaRef,
-    files: Vec<PartitionedFile>,
-}
-
-impl Scan {
-    fn new(table: Table, files: &[&(std::path::PathBuf, Entry)], keys: &[String]) -> Result<Scan, Error> {
-        // Views share the bytes of a page's dictionary; plain strings would copy them for every row.
-        let viewed = |field: Field| match field.data_type() {
-            DataType::Utf8 => field.with_data_type(DataType::Utf8View),
-            _ => field,
-        };
-        let promoted = keys.iter().map(|key| Field::new(schema::promoted_column(key), DataType::Utf8, true));
-        let fields: Vec<Field> = table.fields().into_iter().chain(promoted).map(viewed).collect();
-        let located = |(path, entry): &&(std::path::PathBuf, Entry)| {
-            let unreadable =
-                |cause: String| Error::Engine(format!("the path {} cannot be read: {cause}", path.display()));
-            Ok(PartitionedFile::new_from_meta(ObjectMeta {
-                // The store's own way to write a path, in which `#` and `%` mean themselves.
-                location: StorePath::from_absolute_path(path).map_err(|cause| unreadable(cause.to_string()))?,
-                last_modified: DateTime::UNIX_EPOCH,
-                size: entry.bytes,
-                e_tag: None,
-                version: None,
-            }))
-        };
-        let files = files.iter().map(located).collect::<Result<_, Error>>()?;
-        Ok(Scan { schema: Arc::new(Schema::new(fields)), files })
-    }
-}
-
-#[async_trait]
-impl TableProvider for Scan {
-    fn schema(&self) -> SchemaRef {
-        self.schema.clone()
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    fn supports_filters_pushdown(
-        &self,
-        filters: &[&Filter],
-    ) -> datafusion::error::Result<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Filter],
-        limit: Option<usize>,
-    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-        let url = ObjectStoreUrl::local_filesystem();
-        let store = state.runtime_env().object_store(&url)?;
-        let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
-        let mut source = ParquetSource::new(self.schema.clone())
-            .with_table_parquet_options(state.table_options().parquet.clone())
-            .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(store, cache)));
-        if let Some(filter) = conjunction(filters.to_vec()) {
-            let schema = DFSchema::try_from(self.schema.clone())?;
-            source = source.with_predicate(state.create_physical_expr(filter, &schema)?);
-        }
-        let partitions = state.config().target_partitions().max(1);
-        let mut groups: Vec<Vec<PartitionedFile>> = vec![Vec::new(); partitions];
-        for (nth, file) in self.files.iter().enumerate() {
-            if let Some(group) = groups.get_mut(nth % partitions) {
-                group.push(file.clone());
-            }
-        }
-        let groups = groups.into_iter().filter(|group| !group.is_empty()).map(FileGroup::new).collect();
-        let config = FileScanConfigBuilder::new(url, Arc::new(source))
-            .with_file_groups(groups)
-            .with_projection_indices(projection.cloned())?
-            .with_limit(limit)
-            .build();
-        Ok(DataSourceExec::from_data_source(config))
     }
 }

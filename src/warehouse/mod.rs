@@ -6,6 +6,7 @@ pub mod history;
 pub mod naming;
 mod peak;
 mod percentile;
+mod scan;
 pub mod shares;
 
 use arrow::record_batch::RecordBatch;
