@@ -136,8 +136,8 @@ pub async fn ask(text: &str, range: &Range, warehouse: &dyn Warehouse) -> Result
     let started = Instant::now();
     let now = warehouse.now().unwrap_or_else(Utc::now);
     let (plan, statement) = compile(text, range, now, warehouse.dialect())?;
-    let mut sql = statement.text.clone();
     let rows = warehouse.run(&statement).await?;
+    let mut sql = rows.sql.clone().unwrap_or_else(|| statement.text.clone());
     let before = match &plan.before {
         None => None,
         Some(before) => {

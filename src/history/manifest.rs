@@ -27,13 +27,16 @@ pub struct Manifest {
     /// What was worked out from the queries of this day; none if it never was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<Settled>,
+    /// The hours of this day added up; none if they never were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled: Option<Settled>,
 }
 
-/// What the minutes of a day are shared by, and who waited in it.
+/// What was worked out from a day's queries: what its minutes are shared by and who waited in it, or its hours added up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Settled {
-    /// A hash of the query files it was worked out from, of this day and of later days. If those are others by now, it is
-    /// out of date.
+    /// A hash of the query files it was worked out from, of this day and of later days, and for rollups of the names and
+    /// the bill they were made with. If those are others by now, it is out of date.
     pub of: String,
     /// Its files, which are not among the manifest's own: an older program leaves them alone.
     pub files: Vec<Entry>,
@@ -99,7 +102,8 @@ impl Manifest {
 
     /// Every file it names.
     pub fn named(&self) -> impl Iterator<Item = &Entry> {
-        self.files.iter().chain(self.settled.iter().flat_map(|settled| &settled.files))
+        let worked_out = self.settled.iter().chain(&self.rolled).flat_map(|settled| &settled.files);
+        self.files.iter().chain(worked_out)
     }
 
     /// Puts this manifest in the place of the folder's.

@@ -7,6 +7,8 @@
 //! <history>/2026-11-20/touch-3-1.parquet     likewise `touch`, `table_state`, `column_state`
 //! <history>/2026-11-20/rate-4-0.parquet      what each minute's bill is shared by, worked out from the queries; likewise
 //!                                            `wait`, who waits and who is active in each queue
+//! <history>/2026-11-20/rollup-5-0.parquet   hours of that day added up by each of the main dimensions, with sketches of
+//!                                            their times, for questions about many queries
 //! <history>/in_flight/manifest.json          when each warehouse was looked at last, and the file of what was in flight;
 //!                                            replaced by rename
 //! <history>/in_flight/query-7-0.parquet      signed queries without an end: `ended_at` is when they were last seen
@@ -22,6 +24,7 @@ mod manifest;
 mod private;
 mod rates;
 pub mod record;
+mod rollups;
 pub mod schema;
 mod settle;
 mod tables;
@@ -43,6 +46,7 @@ pub use append::Appended;
 pub use flight::InFlight;
 pub use manifest::{Collected, Entry, Manifest, Settled};
 pub use rates::Rates;
+pub use rollups::{Rollable, RolledDay};
 pub use schema::Table;
 pub use settle::Settling;
 pub use tally::{Minute, Minutes, Step, Waits};
@@ -212,7 +216,7 @@ pub struct Files {
 pub type Interval = (DateTime<Utc>, DateTime<Utc>);
 
 // The parts of `whole` that lie in none of `holes`.
-fn without(mut whole: Vec<Interval>, holes: &[Interval]) -> Vec<Interval> {
+pub(crate) fn without(mut whole: Vec<Interval>, holes: &[Interval]) -> Vec<Interval> {
     for (from, to) in holes {
         whole = whole
             .into_iter()

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     annotation::{Dimension, Reading, Statement, hex},
     cost::Weight,
-    model::{NONE, OWN_APP, error_group},
+    model::{NONE, OWN_APP, Part, error_group, values},
 };
 
 /// The version of the columns below, kept with every file. A reader takes every version up to its own: columns are only
@@ -47,12 +47,14 @@ pub enum Table {
     /// Warehouse × queue: how many wait and how many are active, from each change to the next, around the times when
     /// somebody waits.
     Wait,
+    /// Hour × dimension × value: what ended in it and what it cost.
+    Rollup,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 6] =
-        [Table::Query, Table::Touch, Table::TableState, Table::ColumnState, Table::Rate, Table::Wait];
+    pub const ALL: [Table; 7] =
+        [Table::Query, Table::Touch, Table::TableState, Table::ColumnState, Table::Rate, Table::Wait, Table::Rollup];
 
     /// The name in SQL and in file names.
     pub fn name(self) -> &'static str {
@@ -63,6 +65,7 @@ impl Table {
             Table::ColumnState => "column_state",
             Table::Rate => "rate",
             Table::Wait => "wait",
+            Table::Rollup => "rollup",
         }
     }
 
@@ -70,7 +73,7 @@ impl Table {
     pub fn time(self) -> &'static str {
         match self {
             Table::Query | Table::Touch => "ended_at",
-            Table::TableState | Table::ColumnState | Table::Rate | Table::Wait => "at",
+            Table::TableState | Table::ColumnState | Table::Rate | Table::Wait | Table::Rollup => "at",
         }
     }
 
@@ -118,6 +121,7 @@ impl Table {
             Table::Rate => {
                 vec![text("warehouse"), time("at"), text("weight"), integer("active_us"), number("total")]
             }
+            Table::Rollup => rollup_fields(),
             Table::Wait => vec![text("warehouse"), text("queue"), time("at"), integer("waiting"), integer("active")],
         }
     }
@@ -149,6 +153,22 @@ fn time(name: &str) -> Field {
 
 fn boolean(name: &str) -> Field {
     Field::new(name, DataType::Boolean, true)
+}
+
+fn rollup_fields() -> Vec<Field> {
+    let mut fields = vec![time("at"), text("dimension"), text("value"), text("status"), boolean("counted")];
+    fields.extend([boolean("cache_hit"), Field::new("billed", DataType::Boolean, false)]);
+    fields.extend([integer("queries"), number("usd")]);
+    for (column, distributed) in values() {
+        for part in Part::ALL {
+            match part {
+                Part::Sketch if distributed => fields.push(Field::new(part.column(column), DataType::Binary, true)),
+                Part::Sketch => {}
+                _ => fields.push(integer(&part.column(column))),
+            }
+        }
+    }
+    fields
 }
 
 fn query_fields() -> Vec<Field> {

@@ -60,6 +60,40 @@ pub enum Expr {
     Table(Access),
     /// The query uses a table, as [`Expr::Table`], of which the condition holds.
     Touches(Access, Box<Expr>, Negated),
+    /// What a rollup row holds of the values of a stored column.
+    Rolled(&'static str, Part),
+}
+
+/// What a rollup row holds of the values of a stored column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Part {
+    /// How many are there.
+    Count,
+    /// Their sum.
+    Sum,
+    /// The least.
+    Min,
+    /// The most.
+    Max,
+    /// A sketch of their distribution.
+    Sketch,
+}
+
+impl Part {
+    /// Every part.
+    pub const ALL: [Part; 5] = [Part::Count, Part::Sum, Part::Min, Part::Max, Part::Sketch];
+
+    /// The rollup's column of a stored column.
+    pub fn column(self, of: &str) -> String {
+        let part = match self {
+            Part::Count => "count",
+            Part::Sum => "sum",
+            Part::Min => "min",
+            Part::Max => "max",
+            Part::Sketch => "sketch",
+        };
+        format!("{of}_{part}")
+    }
 }
 
 /// What the settings' names can say of a value.
@@ -178,6 +212,7 @@ impl Expr {
             }
             Expr::Touches(_, x, _) => x.walk(visit),
             Expr::Table(_)
+            | Expr::Rolled(..)
             | Expr::Column(_)
             | Expr::Key(_)
             | Expr::Text(_)

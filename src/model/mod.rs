@@ -13,12 +13,13 @@ mod message;
 mod naming;
 mod plan;
 mod resolve;
+mod roll;
 mod synonym;
 
 pub use condition::{NONE, OWN_APP, TOUCHED};
 pub use dimension::{DIMENSIONS, Dimension, Origin, STATEMENTS, STATUSES, Values as DimensionValues, dimension};
 pub use error::{Error, Mismatch};
-pub use expr::{Expr, Negated, What};
+pub use expr::{Expr, Negated, Part, What};
 pub use measure::{Class, Kind as MeasureKind, MEASURES, Measure, When, measure_named};
 pub use message::error_group;
 pub use naming::{Error as NamingError, Named, Naming};
@@ -30,3 +31,4 @@ pub use resolve::{
     Asked, LIST_LIMIT, LIST_QUERIES, LIST_QUEUES, LIST_RUNS, LIST_TABLES, LIST_TOUCHES, SESSION_GAP, VALUES_LIMIT,
     resolve,
 };
+pub use roll::{HOUR, KEYS, ROLLED, Rollup, WHOLE, rollup, values};

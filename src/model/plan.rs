@@ -219,6 +219,13 @@ pub enum Source {
         /// Whether tables are among the groups.
         tables: bool,
     },
+    /// Hours of one dimension's values.
+    Rolled {
+        /// The dimension.
+        dimension: &'static str,
+        /// What the hours cost, else the queries that ended in them.
+        billed: bool,
+    },
 }
 
 /// How a query uses a table.
@@ -290,6 +297,10 @@ pub enum Fold {
     Share(Expr),
     /// The aggregate of the values that are there.
     Of(Aggregate, Expr),
+    /// The sum of the first for that of the second.
+    Ratio(Expr, Expr),
+    /// The percentile of the distributions that are sketched, in tenths of a percent.
+    Sketched(u16, Expr),
     /// The most spans, from the first to the second, at one instant.
     Peak(Expr, Expr),
     /// The sum of the values of rows of which the second holds, less that of those of which the third holds.

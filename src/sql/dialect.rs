@@ -29,6 +29,8 @@ pub struct Dialect {
     pub bucket: fn(&str, &Buckets) -> String,
     /// The exact or approximate continuous percentile; the second argument is 0–1.
     pub percentile: fn(&str, f64) -> String,
+    /// The percentile of the distributions that sketches are of, 0–1; none for a warehouse that keeps no rollups.
+    pub sketched: Option<fn(&str, f64) -> String>,
     /// A whole number as a double.
     pub double: fn(&str) -> String,
     /// Matches `%` and `_`, without an escape; the pattern is raw.
@@ -102,6 +104,8 @@ pub enum Relation {
     Idle,
     /// Waiting while nobody was active, in the shape of cut queries with `caused_us`.
     Nobody,
+    /// One row an hour and value of a dimension.
+    Rollup,
 }
 
 impl Relation {
@@ -113,12 +117,13 @@ impl Relation {
             Relation::TableState => "table_state",
             Relation::Idle => "idle",
             Relation::Nobody => "nobody",
+            Relation::Rollup => "rollup",
         }
     }
 
     /// Every relation.
-    pub const ALL: [Relation; 5] =
-        [Relation::Query, Relation::Touch, Relation::TableState, Relation::Idle, Relation::Nobody];
+    pub const ALL: [Relation; 6] =
+        [Relation::Query, Relation::Touch, Relation::TableState, Relation::Idle, Relation::Nobody, Relation::Rollup];
 }
 
 /// The column of a table that queries use so, beside the columns of the query.

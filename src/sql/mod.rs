@@ -7,4 +7,4 @@ mod render;
 mod source;
 
 pub use dialect::{Cut, Derived, Dialect, Relation, identifier, table_column};
-pub use render::{Error, Output, Statement, expression, render};
+pub use render::{Error, FromRollups, Output, Statement, expression, render};

@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     model::{
-        Access, Buckets, Expr, Figure, Figures, Fold, Kind, List, Negated, Pick, Plan, Question, Role, Rows, Runs,
-        Section, Selects, Source, Values, Window,
+        Access, Buckets, Expr, Figure, Figures, Fold, Kind, List, Negated, Pick, Plan, Question, Role, Rollup, Rows,
+        Runs, Section, Selects, Source, Values, Window, rollup,
     },
     query::{Aggregate, Comparison, End},
     settings::ROWS,
@@ -38,6 +38,23 @@ pub struct Statement {
     pub selective: bool,
     /// The columns it answers with, in order.
     pub outputs: Vec<Output>,
+    /// The same answer from rollups, of an engine that keeps some.
+    pub rollup: Option<FromRollups>,
+}
+
+/// A statement over rollups in the place of another, with the same columns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FromRollups {
+    /// The SQL.
+    pub text: String,
+    /// The dimension that is rolled up.
+    pub dimension: &'static str,
+    /// The part of time of the queries that ended.
+    pub ended: Option<Window>,
+    /// The part of time of what was spent.
+    pub billed: Option<Window>,
+    /// Whether percentiles are estimates.
+    pub sketched: bool,
 }
 
 /// What one column of a statement's answer is.
@@ -106,8 +123,21 @@ pub fn render(plan: &Plan, dialect: &Dialect) -> Result<Statement, Error> {
             keys: keys.into_iter().collect(),
             selective: filters(plan).into_iter().all(selective),
             outputs,
+            rollup: from_rollups(plan, dialect),
         }),
     }
+}
+
+fn from_rollups(plan: &Plan, dialect: &Dialect) -> Option<FromRollups> {
+    dialect.sketched?;
+    let Rollup { plan, dimension, sketched } = rollup(plan)?;
+    let Question::Figures(figures) = &plan.question else { return None };
+    let (text, _) = Writer { plan: &plan, dialect }.figures(figures);
+    let window = |of: bool| {
+        let is = |section: &&Section| matches!(section.source, Source::Rolled { billed, .. } if billed == of);
+        figures.sections.iter().find(is).map(|section| section.window)
+    };
+    Some(FromRollups { text, dimension, ended: window(false), billed: window(true), sketched })
 }
 
 fn filters(plan: &Plan) -> Vec<&Expr> {
@@ -148,6 +178,7 @@ fn reads(plan: &Plan) -> BTreeMap<Relation, Window> {
                     Source::Ended | Source::Parts(_) | Source::Seen { tables: false } => read(Relation::Query, window),
                     Source::Runs(runs) => read(Relation::Query, around(window, runs)),
                     Source::Idle => read(Relation::Idle, window),
+                    Source::Rolled { .. } => read(Relation::Rollup, window),
                     Source::States(touching) => {
                         read(Relation::TableState, window);
                         if touching.is_some() {
@@ -298,8 +329,8 @@ pub(super) fn parts(figure: &Figure) -> Vec<&Expr> {
     let mut parts = vec![&figure.among];
     parts.extend(figure.least.as_ref());
     match &figure.fold {
-        Fold::Count(x) | Fold::Distinct(x) | Fold::Share(x) | Fold::Of(_, x) => parts.push(x),
-        Fold::Peak(x, y) => parts.extend([x, y]),
+        Fold::Count(x) | Fold::Distinct(x) | Fold::Share(x) | Fold::Of(_, x) | Fold::Sketched(_, x) => parts.push(x),
+        Fold::Peak(x, y) | Fold::Ratio(x, y) => parts.extend([x, y]),
         Fold::Change(x, y, z) => parts.extend([x, y, z]),
     }
     parts
@@ -480,6 +511,13 @@ impl Writer<'_> {
             match (name, own(nth)) {
                 (Some(name), true) if matches!(section.source, Source::Runs(_)) => {
                     select.push(format!("sum(queries) as {name}"));
+                }
+                (Some(name), true) if matches!(section.source, Source::Rolled { .. }) => {
+                    let queries = match figure.among.is_always() {
+                        true => "queries".to_owned(),
+                        false => format!("case when {} then queries end", self.test(&figure.among)),
+                    };
+                    select.push(format!("coalesce(sum({queries}), 0) as {name}"));
                 }
                 (Some(name), true) => select.push(format!("{} as {name}", self.count(&figure.among))),
                 (Some(name), false) => select.push(format!("cast(null as bigint) as {name}")),
@@ -671,6 +709,15 @@ impl Writer<'_> {
             Fold::Of(Aggregate::Min, of) => format!("min({})", chosen(of)),
             Fold::Of(Aggregate::Max, of) => format!("max({})", chosen(of)),
             Fold::Of(Aggregate::Sum, of) => format!("sum({})", chosen(of)),
+            Fold::Ratio(part, whole) => format!(
+                "{} / nullif(sum({}), 0)",
+                (self.dialect.double)(&format!("sum({})", chosen(part))),
+                chosen(whole)
+            ),
+            Fold::Sketched(tenths, of) => match self.dialect.sketched {
+                Some(sketched) => sketched(&chosen(of), f64::from(*tenths) / 1000.0),
+                None => (self.dialect.double)("null"),
+            },
             Fold::Peak(from, to) => (self.dialect.peak)(&chosen(from), &chosen(to)),
             Fold::Change(of, end, start) => {
                 let (of, end, start) = (self.expr(of), self.test(end), self.test(start));
@@ -736,6 +783,7 @@ impl Writer<'_> {
             Expr::Like(x, pattern, negated) => turned((dialect.like)(&self.expr(x), pattern), *negated),
             Expr::Match(x, pattern, negated) => turned((dialect.matches)(&self.expr(x), pattern), *negated),
             Expr::Span(from, to) => (dialect.span)(&self.expr(from), &self.expr(to)),
+            Expr::Rolled(column, part) => identifier(&part.column(column)),
             Expr::Table(access) => table_column(*access).to_owned(),
             Expr::Touches(access, test, negated) => self.touching(*access, test, *negated),
         }

@@ -72,6 +72,19 @@ impl Writer<'_> {
                 groups: expressed(),
                 time: bucket("at"),
             },
+            Source::Rolled { dimension, billed } => Sourced {
+                from: self.relation(Relation::Rollup, window),
+                tests: [
+                    vec![
+                        format!("dimension = {}", (self.dialect.text)(dimension)),
+                        if *billed { "billed".to_owned() } else { "not billed".to_owned() },
+                    ],
+                    self.all(&section.filter),
+                ]
+                .concat(),
+                groups: expressed(),
+                time: bucket("at"),
+            },
             Source::Runs(runs) => Sourced {
                 from: self.runs(runs, *window, &section.filter, &named(), pad),
                 tests: Vec::new(),

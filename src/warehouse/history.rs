@@ -26,8 +26,10 @@ use super::{
     naming::named,
     peak::peak,
     percentile::percentile,
+    roll::{Makers, Rolling},
     scan::Scan,
     shares::Shares,
+    sketch::{sketch, sketched},
 };
 use crate::{
     annotation::People,
@@ -50,6 +52,7 @@ pub static DIALECT: Dialect = Dialect {
     word: |x| format!("case when {x} then 'true' when not {x} then 'false' end"),
     bucket,
     percentile: |x, p| format!("percentile_cont({x}, {p:?})"),
+    sketched: Some(|x, p| format!("sketched({x}, {p:?})")),
     double: |x| format!("cast({x} as double)"),
     // Arrow's LIKE has a backslash as its escape, the panel query's has none.
     like: |x, pattern| format!("{x} like {}", (DIALECT.text)(&pattern.replace('\\', "\\\\"))),
@@ -140,6 +143,7 @@ pub struct Engine {
     naming: Naming,
     runtime: Arc<RuntimeEnv>,
     config: SessionConfig,
+    rolling: Rolling,
 }
 
 impl Engine {
@@ -159,7 +163,7 @@ impl Engine {
         // A panel query nests 64 deep, and the balanced trees of its longest chain eight more, in two levels of SQL each.
         options.sql_parser.recursion_limit = ConfigNonZeroUsize::try_new(512).map_err(refused)?;
         let bill = Bill::new(&history.meta().bill).map_err(Error::Bill)?;
-        Ok(Engine { history, bill, naming: Naming::default(), runtime, config })
+        Ok(Engine { history, bill, naming: Naming::default(), runtime, config, rolling: Rolling::default() })
     }
 
     /// The same as the settings want it: with their bill in the place of the one the history brings, and their names.
@@ -173,12 +177,39 @@ impl Engine {
         Ok(Engine { bill: if bill.is_empty() { self.bill } else { bill }, naming, ..self })
     }
 
+    /// The same with other limits from which on rollups are read.
+    pub fn with_rolling(self, rolling: Rolling) -> Engine {
+        Engine { rolling, ..self }
+    }
+
+    pub(super) fn makers(&self) -> Makers {
+        Makers { rolling: self.rolling, naming: self.naming.hash(), bill: self.bill.clone() }
+    }
+
+    pub(super) fn has_bill(&self) -> bool {
+        !self.bill.is_empty()
+    }
+
+    // By how much stored times are earlier than shown ones.
+    pub(super) fn shift(&self) -> Duration {
+        self.history.meta().demo.map_or(Duration::zero(), |clock| clock.shift(Utc::now()))
+    }
+
+    // In stored time, the instant from which on nothing has happened yet.
+    pub(super) fn seen(&self) -> Option<DateTime<Utc>> {
+        self.history.meta().demo.map(|clock| clock.now.unwrap_or_else(|| Utc::now() - clock.shift(Utc::now())))
+    }
+
+    pub(super) fn moment(&self) -> DateTime<Utc> {
+        self.now().unwrap_or_else(Utc::now)
+    }
+
     /// The history.
     pub fn history(&self) -> &Arc<History> {
         &self.history
     }
 
-    async fn answer(&self, statement: &Statement) -> Result<Rows, Error> {
+    pub(super) async fn answer(&self, statement: &Statement) -> Result<Rows, Error> {
         let clock = self.history.meta().demo;
         let now = Utc::now();
         let shift = clock.map_or(Duration::zero(), |clock| clock.shift(now));
@@ -227,10 +258,10 @@ impl Engine {
             (from < to).then_some((from + shift, to + shift))
         };
         let covered = covered.map(|covered: Vec<_>| covered.into_iter().filter_map(shown).collect());
-        Ok(Rows { batches, notices, covered })
+        Ok(Rows { batches, notices, covered, sql: None })
     }
 
-    fn context(&self, statement: &Statement) -> SessionContext {
+    pub(super) fn context(&self, statement: &Statement) -> SessionContext {
         let mut config = self.config.clone();
         // Filtering while decoding pays only where little is left.
         let parquet = &mut config.options_mut().execution.parquet;
@@ -245,6 +276,8 @@ impl Engine {
         let context = SessionContext::new_with_state(state);
         context.register_udaf(percentile());
         context.register_udaf(peak());
+        context.register_udaf(sketch());
+        context.register_udaf(sketched());
         context.register_udf(cut(None));
         context.register_udf(cut(statement.buckets.as_ref()));
         context
@@ -586,7 +619,7 @@ fn stored(relation: Relation) -> Option<Table> {
         Relation::Query => Some(Table::Query),
         Relation::Touch => Some(Table::Touch),
         Relation::TableState => Some(Table::TableState),
-        Relation::Idle | Relation::Nobody => None,
+        Relation::Idle | Relation::Nobody | Relation::Rollup => None,
     }
 }
 
@@ -597,7 +630,7 @@ fn present(x: &str) -> String {
     format!("nullif(nullif(rtrim({x}, {blank}), ''), {none})")
 }
 
-fn refused(cause: DataFusionError) -> Error {
+pub(super) fn refused(cause: DataFusionError) -> Error {
     match cause.find_root() {
         DataFusionError::ResourcesExhausted(_) => Error::Memory { limit: MEMORY_MB },
         root => Error::Engine(root.to_string()),
@@ -615,6 +648,11 @@ impl Warehouse for Engine {
     }
 
     async fn run(&self, statement: &Statement) -> Result<Rows, Error> {
+        if let Some(rollup) = &statement.rollup
+            && let Some(rows) = self.from_rollups(statement, rollup).await?
+        {
+            return Ok(rows);
+        }
         self.answer(statement).await
     }
 

@@ -6,8 +6,10 @@ pub mod history;
 pub mod naming;
 mod peak;
 mod percentile;
+pub mod roll;
 mod scan;
 pub mod shares;
+mod sketch;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
@@ -87,6 +89,8 @@ pub struct Rows {
     pub notices: Vec<String>,
     /// The parts of the window whose every query is known, in order; none where nobody says.
     pub covered: Option<Vec<Interval>>,
+    /// The statement that was run, where it is another with the same answer.
+    pub sql: Option<String>,
 }
 
 /// A part of time to collect.

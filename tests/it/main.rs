@@ -12,6 +12,7 @@ mod judge;
 mod layers;
 mod limits;
 mod readme;
+mod rollups;
 mod seam;
 mod settings;
 mod world;

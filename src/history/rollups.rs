@@ -1,0 +1,173 @@
+//! Hours added up, day by day: where they are kept, and which of them hold.
+//!
+//! What they say is the engine's to work out; this module knows what they were worked out from. Like what is settled, a
+//! day's rollups carry a hash of the query files of that day and of the days after it that reach into it, here beside a
+//! hash of everything else that decides what they say. Whatever changes, the day counts as not rolled up until it is
+//! rolled up anew, and is read query by query meanwhile.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicU32},
+};
+
+use arrow::record_batch::RecordBatch;
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::{
+    Entry, Error, History, Interval,
+    append::{Target, remove_unnamed},
+    manifest::{self, Manifest, Settled},
+    schema::Table,
+    settle::midnight,
+};
+
+/// Changes with what a rollup holds.
+const VERSION: u32 = 1;
+
+/// A day whose hours are added up.
+#[derive(Debug, Clone)]
+pub struct RolledDay {
+    /// The day.
+    pub date: NaiveDate,
+    /// The file, and in its `keys` the dimensions it holds.
+    pub file: (PathBuf, Entry),
+    /// The last end of the queries that were open in it.
+    pub until: DateTime<Utc>,
+}
+
+/// A day whose hours are to be added up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rollable {
+    /// The day.
+    pub date: NaiveDate,
+    /// How many queries ended in it.
+    pub rows: u64,
+    // What it depends on.
+    of: String,
+}
+
+impl History {
+    /// About how many stored queries ended in `[from, to)`, as if those of a file were spread evenly over its time; nothing
+    /// is read of them.
+    pub fn count(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<u64, Error> {
+        let (from, to) = (from.timestamp_micros(), to.timestamp_micros());
+        let mut rows = 0.0;
+        for date in self.days()? {
+            let Ok(manifest) = self.manifest(&self.day_folder(date)) else { continue };
+            for entry in manifest.files.iter().filter(|entry| entry.table == Table::Query) {
+                let overlap = entry.max_end.min(to).saturating_sub(entry.min_end.max(from)).saturating_add(1).max(0);
+                let length = entry.max_end.saturating_sub(entry.min_end).saturating_add(1).max(1);
+                rows += entry.rows as f64 * overlap as f64 / length as f64;
+            }
+        }
+        Ok(rows.ceil() as u64)
+    }
+
+    /// The parts of `[from, to)` whose every query is known, whatever became of their files; none if the history does not
+    /// say.
+    pub fn collected(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Option<Vec<Interval>>, Error> {
+        let mut collected = Vec::new();
+        for date in self.days()?.into_iter().filter(|date| (from.date_naive()..=to.date_naive()).contains(date)) {
+            let Ok(manifest) = self.manifest(&self.day_folder(date)) else { continue };
+            collected.extend(manifest.collected.iter().map(|interval| (interval.from.max(from), interval.to.min(to))));
+        }
+        collected.retain(|(from, to)| from < to);
+        collected.sort_unstable();
+        Ok((!collected.is_empty() || self.says_what_is_whole()?).then_some(collected))
+    }
+
+    /// The days from `first` to `last` whose rollups hold, in order; `made_with` is what else decides what they say.
+    ///
+    /// Reads the files that were not yet checked in this process, so it belongs on a thread that may block.
+    pub fn rolled(
+        &self,
+        first: NaiveDate,
+        last: NaiveDate,
+        made_with: impl Fn(NaiveDate) -> String,
+    ) -> Result<Vec<RolledDay>, Error> {
+        let sources = self.sources(first, last)?;
+        let mut unchecked = Vec::new();
+        for date in self.days()?.into_iter().filter(|date| (first..=last).contains(date)) {
+            let folder = self.day_folder(date);
+            let Ok(Manifest { rolled: Some(rolled), .. }) = self.manifest(&folder) else { continue };
+            let holds = sources.hash(date).is_some_and(|hash| rolled.of == depends(&hash, &made_with(date)));
+            if holds && let [entry] = rolled.files.as_slice() {
+                unchecked.push((folder.join(&entry.name), entry.clone()));
+            }
+        }
+        let mut days = Vec::with_capacity(unchecked.len());
+        for (path, entry, verdict) in self.check(unchecked) {
+            // One that is damaged is as good as none.
+            let Some(at) = DateTime::from_timestamp_micros(entry.min_end).filter(|_| verdict.is_none()) else {
+                continue;
+            };
+            let date = at.date_naive();
+            let ends = sources.of(date).iter().map(|source| source.1.max_end);
+            let until = DateTime::from_timestamp_micros(ends.max().unwrap_or(i64::MIN)).unwrap_or(at);
+            days.push(RolledDay { date, file: (path, entry), until });
+        }
+        Ok(days)
+    }
+
+    /// The days whose rollups do not hold, but for the last one, which still grows.
+    ///
+    /// A day of which a file is damaged or that is not settled is left out: its queries are asked, which says so.
+    pub fn rollable(&self, made_with: impl Fn(NaiveDate) -> String) -> Result<Vec<Rollable>, Error> {
+        let sources = self.sources(NaiveDate::MIN, NaiveDate::MAX)?;
+        let mut days = self.days()?;
+        days.pop();
+        let mut rollable = Vec::new();
+        for date in days {
+            let Ok(manifest) = self.manifest(&self.day_folder(date)) else { continue };
+            let Some(hash) = sources.hash(date) else { continue };
+            let of = depends(&hash, &made_with(date));
+            let settled = manifest.settled.is_some_and(|settled| settled.of == hash);
+            if !settled || manifest.rolled.is_some_and(|rolled| rolled.of == of) {
+                continue;
+            }
+            let whole = sources.of(date).iter().all(|source| self.verdict(&source.0, &source.1).is_none());
+            let rows = manifest.files.iter().filter(|entry| entry.table == Table::Query).map(|entry| entry.rows).sum();
+            if whole && rows > 0 {
+                rollable.push(Rollable { date, rows, of });
+            }
+        }
+        Ok(rollable)
+    }
+
+    /// Keeps a day's hours; the batches are of [`Table::Rollup`], those of one dimension behind each other. Nothing is kept
+    /// if the day's queries are others by now.
+    pub fn roll(
+        &self,
+        day: &Rollable,
+        made_with: &str,
+        dimensions: Vec<String>,
+        batches: &[RecordBatch],
+    ) -> Result<(), Error> {
+        let _lock = self.lock()?;
+        let hash = self.sources(day.date, day.date)?.hash(day.date);
+        if hash.is_none_or(|hash| depends(&hash, made_with) != day.of) {
+            return Ok(());
+        }
+        let folder = self.day_folder(day.date);
+        let mut manifest = Manifest::read(&folder)?;
+        remove_unnamed(&folder, manifest.named());
+        manifest.generation += 1;
+        let names = AtomicU32::new(0);
+        let target = Target { folder: &folder, table: Table::Rollup, generation: manifest.generation, names: &names };
+        let mut file = target.create(Arc::new(arrow::datatypes::Schema::new(Table::Rollup.fields())), dimensions)?;
+        for batch in batches {
+            file.write(batch)?;
+        }
+        let mut entry = file.finish()?;
+        // An hour is known by its day, and the first one may be empty.
+        entry.min_end = midnight(day.date);
+        manifest.rolled = Some(Settled { of: day.of.clone(), files: vec![entry] });
+        let failed = |cause| Error::Io { path: folder.clone(), cause };
+        manifest::sync_folder(&folder).map_err(failed)?;
+        manifest.replace(&folder)
+    }
+}
+
+fn depends(hash: &str, made_with: &str) -> String {
+    format!("{VERSION} {hash} {made_with}")
+}
