@@ -1,12 +1,13 @@
-//! Warehouse → history: what ended in a window is fetched, signed and appended, day by day; then it is settled.
+//! Warehouse → history: what ended in a window is fetched, signed and appended, day by day; then it is settled, and the
+//! hours of a large history are added up.
 
-use chrono::{Days, NaiveTime};
+use chrono::{Days, NaiveDate, NaiveTime};
 use futures::TryStreamExt as _;
 
 use crate::{
     annotation::Reader,
     history::{self, Appended, Collected, History, record::Harvest},
-    warehouse::{self, Span, Warehouse},
+    warehouse::{self, Span, Warehouse, history::Engine},
 };
 
 /// Why collecting stopped. What was appended before stays.
@@ -20,8 +21,19 @@ pub enum Error {
     History(#[from] history::Error),
 }
 
-/// Collects everything of `warehouse`, called `name`, that ended in the window, and settles the days it touched; the
-/// sentences are about days that could not be settled.
+/// What was done, for those who wait for it.
+#[derive(Debug, Clone, Copy)]
+pub enum Progress {
+    /// A part was stored.
+    Appended(Appended),
+    /// Everything is stored, and what the days' minutes are shared by is being worked out.
+    Settling,
+    /// The hours of a day were added up.
+    RolledUp(NaiveDate),
+}
+
+/// Collects everything of `warehouse`, called `name`, that ended in the window into the history of `engine`, settles the
+/// days it touched and rolls them up; the sentences are about days of which that could not be done.
 ///
 /// Settling comes last, because a query of a later day counts in earlier ones, and it comes after a failure too, for
 /// what was appended before.
@@ -29,14 +41,18 @@ pub async fn collect(
     warehouse: &dyn Warehouse,
     name: &str,
     window: Span,
-    history: &History,
+    engine: &Engine,
     reader: &Reader,
-    progress: impl FnMut(Appended),
+    mut progress: impl FnMut(Progress),
 ) -> Result<Vec<String>, Error> {
-    let appended = append(warehouse, name, window, history, reader, progress).await;
+    let history = engine.history();
+    let appended = append(warehouse, name, window, history, reader, |part| progress(Progress::Appended(part))).await;
+    progress(Progress::Settling);
     let settled = history.settle();
     appended?;
-    Ok(settled?.notices)
+    let mut notices = settled?.notices;
+    notices.extend(engine.roll_up(|date| progress(Progress::RolledUp(date))).await?.notices);
+    Ok(notices)
 }
 
 async fn append(

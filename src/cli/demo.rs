@@ -13,10 +13,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{DemoArgs, Error, print, units};
 use crate::{
     annotation::Reader,
-    ask, collect, cost, demo,
+    ask,
+    collect::{self, Progress},
+    cost, demo,
     history::{self, DemoClock, History},
     model::Unit,
-    warehouse::{self, Span},
+    warehouse::{self, Span, history::Engine},
 };
 
 /// The demo that is wanted.
@@ -100,10 +102,15 @@ pub async fn make(folder: &Path, wanted: &Wanted) -> Result<String, Error> {
     let started = Instant::now();
     let window = Span { from: begin, to: end };
     let (mut written, mut bytes) = (0, 0);
-    collect::collect(&source, demo::WAREHOUSE, window, &history, &Reader::default(), |progress| {
-        written += progress.queries;
-        bytes += progress.bytes;
-        bar.set_position(written);
+    let engine = Engine::new(Arc::new(history))?;
+    collect::collect(&source, demo::WAREHOUSE, window, &engine, &Reader::default(), |progress| match progress {
+        Progress::Appended(part) => {
+            written += part.queries;
+            bytes += part.bytes;
+            bar.set_position(written);
+        }
+        Progress::Settling => bar.set_message("settling who is charged for what"),
+        Progress::RolledUp(date) => bar.set_message(format!("adding up the hours of {date}")),
     })
     .await?;
     bar.finish_and_clear();
@@ -170,7 +177,7 @@ fn replaceable(folder: &Path) -> Result<bool, Error> {
 fn bar(queries: u64) -> ProgressBar {
     let bar = ProgressBar::new(queries);
     if let Ok(style) =
-        ProgressStyle::with_template("writing the demo {bar:30} {human_pos} of {human_len} queries, {eta} left")
+        ProgressStyle::with_template("writing the demo {bar:30} {human_pos} of {human_len} queries, {eta} left {msg}")
     {
         bar.set_style(style);
     }

@@ -649,7 +649,7 @@ impl Warehouse for Engine {
 
     async fn run(&self, statement: &Statement) -> Result<Rows, Error> {
         if let Some(rollup) = &statement.rollup
-            && let Some(rows) = self.from_rollups(statement, rollup).await?
+            && let Some(rows) = self.rolled_up(statement, rollup).await?
         {
             return Ok(rows);
         }

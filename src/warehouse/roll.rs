@@ -116,7 +116,7 @@ impl Engine {
     }
 
     /// The answer of a statement from rollups; none where the queries themselves are faster, or nothing is rolled up.
-    pub(super) async fn from_rollups(&self, statement: &Statement, from: &FromRollups) -> Result<Option<Rows>, Error> {
+    pub(super) async fn rolled_up(&self, statement: &Statement, from: &FromRollups) -> Result<Option<Rows>, Error> {
         let windows: Vec<Window> = from.ended.into_iter().chain(from.billed).collect();
         let (Some(first), Some(last)) =
             (windows.iter().map(|window| window.from).min(), windows.iter().map(|window| window.to).max())

@@ -179,7 +179,7 @@ mod tests {
     proptest! {
         #[test]
         fn merged_percentiles_are_within_one_percent(
-            mut values in prop::collection::vec(prop_oneof![0..5_i64, 0..1_000_000, 0..864_000_000_000], 1..300),
+            mut values in prop::collection::vec(prop_oneof![0..5_i64, 0..1_000_000_i64, 0..864_000_000_000_i64], 1..300),
             cuts in prop::collection::vec(0..300_usize, 0..4),
             tenths in 0..=1000_u16,
         ) {

@@ -46,7 +46,8 @@ async fn demo_history(root: &Path, now: Option<DateTime<Utc>>) {
     let history = History::create_billed(root, Some(DemoClock { end, now }), bill).unwrap();
     let source = warehouse::Demo::new(demo::Settings { queries: 9_000, days: 8, seed: 7, end });
     let window = Span { from: end - TimeDelta::days(8), to: end };
-    collect::collect(&source, demo::WAREHOUSE, window, &history, &Reader::default(), |_| {}).await.unwrap();
+    let engine = Engine::new(Arc::new(history)).unwrap();
+    collect::collect(&source, demo::WAREHOUSE, window, &engine, &Reader::default(), |_| {}).await.unwrap();
 }
 
 fn engine(root: &Path, rolling: Rolling, settings: &Settings) -> Engine {
