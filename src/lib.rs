@@ -21,10 +21,13 @@
 //! ```text
 //! Warehouse::collect(window) ─▶ Harvest ─annotation::Reader::read─▶ signed queries ─History::append─▶ Parquet files
 //!                                                                                                   ─History::settle─▶ rates
+//!                                                                                                   ─Engine::roll_up─▶ rollups
 //! ```
 //!
 //! [`collect::collect`] is this line. Settled rates say what each minute is shared by and who waited in it, whatever it
 //! costs; [`warehouse::shares`] reads them with a bill. The files are read by [`warehouse::history`], a warehouse like any other.
+//! Rollups are a day's hours added up by the main dimensions; [`warehouse::roll`] makes them, and answers from them what
+//! [`model::rollup`] can say exactly of them.
 //!
 //! # Modules
 //!

@@ -398,7 +398,7 @@ impl About<'_> {
                 let filter = lowered(Scope::Queries)?.and(counts(self.mentions));
                 section(Source::Written(access), back(LOOK_BACK), filter, groups())
             }
-            Made::Idleness if !self.groups.is_empty() && self.about_tables() => {
+            Made::Idleness if self.names_tables() && self.about_tables() => {
                 section(Source::Seen { tables: true }, back(LOOK_BACK), lowered(Scope::Tables)?, self.table_groups())
             }
             Made::Idleness => {
@@ -406,6 +406,12 @@ impl About<'_> {
                 section(Source::Seen { tables: false }, back(LOOK_BACK), filter, groups())
             }
         })
+    }
+
+    // Whether groups or condition name tables.
+    fn names_tables(&self) -> bool {
+        let named = self.query.by.iter().chain(fields(self.query.filter.as_ref()));
+        named.into_iter().any(|field| matches!(field, Field::Name { name, .. } if name == "table"))
     }
 
     // Whether groups and condition are about tables alone.
@@ -708,13 +714,16 @@ fn listed(list: &query::List, asked: &Asked) -> Result<Plan, Error> {
         items.push((known.expr.clone(), known.scale()));
     }
     let newest = match list.of {
-        Listed::Runs => vec![(Expr::Column("started_at"), true)],
         Listed::Touches => vec![
             (Expr::Column("started_at"), true),
             (Expr::Column("query_id"), true),
             (Expr::Column(TOUCHED), false),
             (Expr::Column("touch_access"), false),
         ],
+        // What starts at once is told apart by whose run it is.
+        Listed::Runs => ["started_at", "ended_at", "dag", "task", "model", "dashboard", "run", "person"]
+            .map(|name| (Expr::Column(name), name.ends_with("_at")))
+            .to_vec(),
         _ => vec![(Expr::Column("started_at"), true), (Expr::Column("query_id"), true)],
     };
     let descending = list.order.as_ref().is_some_and(|order| order.descending);

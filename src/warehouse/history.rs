@@ -10,7 +10,7 @@ use datafusion::{
     error::DataFusionError,
     execution::{
         SessionStateBuilder,
-        memory_pool::FairSpillPool,
+        memory_pool::GreedyMemoryPool,
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
     prelude::{SessionConfig, SessionContext},
@@ -150,7 +150,7 @@ impl Engine {
     /// An engine over a history.
     pub fn new(history: Arc<History>) -> Result<Engine, Error> {
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(MEMORY_MB << 20)))
+            .with_memory_pool(Arc::new(GreedyMemoryPool::new(MEMORY_MB << 20)))
             .build_arc()
             .map_err(refused)?;
         let mut config = SessionConfig::new()

@@ -86,3 +86,32 @@ fn percentiles_of_two_hundred_thousand_groups() {
     let top = world::ask(&root, "p50 latency by user top 1", &world::range(FROM, TO)).unwrap();
     assert_eq!(top.answer.notices, [format!("{} more groups not shown", GROUPS - 1)]);
 }
+
+#[test]
+fn many_questions_at_once_share_the_memory() {
+    let at: DateTime<Utc> = FROM.parse().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("history");
+    let queries = (0..3_000).map(|nth| {
+        let text = format!("/* {{\"dag\":\"d{}\",\"task\":\"t{}\"}} */ select 1", nth % 12, nth % 60);
+        world::query(&format!("q{nth}"), at + TimeDelta::seconds(nth * 60), &text)
+    });
+    world::history(&root, &[queries.collect()]);
+    let answers = world::run(async move {
+        let engine = std::sync::Arc::new(world::engine(&root));
+        let asking = (0..8).map(|_| {
+            let engine = engine.clone();
+            tokio::spawn(async move {
+                let range = world::range(FROM, TO);
+                let asked = lakeapm::ask::ask("run_time by dag every 1h bottom 2", &range, &*engine).await;
+                asked.map(|asked| asked.answer.rows.num_rows()).map_err(|cause| cause.to_string())
+            })
+        });
+        futures::future::join_all(asking).await
+    });
+    let answers: Vec<Result<usize, String>> = answers.into_iter().map(Result::unwrap).collect();
+    for answer in &answers {
+        assert_eq!(answer, &answers[0], "eight small questions at once are answered alike, none is refused for memory");
+    }
+    assert!(answers[0].is_ok(), "a small question beside seven others: {:?}", answers[0]);
+}

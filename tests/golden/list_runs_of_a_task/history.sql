@@ -29,5 +29,5 @@ from (
   group by warehouse, entity, run, who, nth
   having max(ended_at) >= timestamp '2026-11-19 12:00:00.000000' and max(ended_at) < timestamp '2026-11-20 12:00:00.000000' and max(kept) = 1
 ) as runs
-order by run_us desc nulls last, started_at desc nulls last
+order by run_us desc nulls last, started_at desc nulls last, ended_at desc nulls last, dag asc nulls last, task asc nulls last, "model" asc nulls last, dashboard asc nulls last, run asc nulls last, person asc nulls last
 limit 6

@@ -175,6 +175,8 @@ pub fn clocks(about: &About<'_>) -> Answers {
     let over = to.min(about.now());
     let all = fields(condition);
     let of_tables = by.iter().chain(all.iter().copied()).all(of_table);
+    let a_table = |field: &Field| matches!(field, Field::Name { name, .. } if name == "table");
+    let names_tables = by.iter().chain(all.iter().copied()).any(a_table);
     let mut ages: HashMap<(Group, usize), i64> = HashMap::new();
     let mut add = |group: &Group, bucket: usize, age: Option<i64>| {
         if let Some(age) = age {
@@ -197,7 +199,7 @@ pub fn clocks(about: &About<'_>) -> Answers {
         about.facts.rows.iter().filter(move |row| window.contains(&ended(row)) && counts(row, condition))
     };
     match about.item.measure.as_str() {
-        name if of_tables && (name == "freshness" || !by.is_empty()) => {
+        name if of_tables && (name == "freshness" || names_tables) => {
             let builds: BTreeSet<_> = about
                 .facts
                 .touches
