@@ -569,13 +569,6 @@ fn properties(table: Table) -> Result<WriterProperties, Error> {
         let path = ColumnPath::new(path.split('.').map(str::to_owned).collect());
         properties = properties.set_column_compression(path, Compression::ZSTD(level));
     }
-    if table == Table::Rollup {
-        // A question is about one dimension, whose rows stand together.
-        properties = properties
-            .set_data_page_row_count_limit(1_024)
-            .set_write_batch_size(1_024)
-            .set_column_statistics_enabled(ColumnPath::from("dimension"), EnabledStatistics::Page);
-    }
     for field in table.fields() {
         let path = || ColumnPath::from(field.name().as_str());
         if matches!(field.name().as_str(), "query_id" | "text" | "trace" | "source_url")
@@ -583,6 +576,10 @@ fn properties(table: Table) -> Result<WriterProperties, Error> {
         {
             // Nearly every value is new: a dictionary would be filled, given up and paid for twice.
             properties = properties.set_column_dictionary_enabled(path(), false);
+        }
+        if *field.data_type() == DataType::Binary {
+            // Sketches begin alike, and many of an hour are of a handful of values.
+            properties = properties.set_column_compression(path(), Compression::ZSTD(level));
         }
         if field.name() == "query_id" {
             properties = properties.set_column_encoding(path(), Encoding::DELTA_BYTE_ARRAY);

@@ -29,7 +29,7 @@ const VERSION: u32 = 1;
 pub struct RolledDay {
     /// The day.
     pub date: NaiveDate,
-    /// The file, and in its `keys` the dimensions it holds.
+    /// The file with the hours of the dimension.
     pub file: (PathBuf, Entry),
     /// The last end of the queries that were open in it.
     pub until: DateTime<Utc>,
@@ -76,13 +76,15 @@ impl History {
         Ok((!collected.is_empty() || self.says_what_is_whole()?).then_some(collected))
     }
 
-    /// The days from `first` to `last` whose rollups hold, in order; `made_with` is what else decides what they say.
+    /// The days from `first` to `last` whose rollups of a dimension hold, in order; `made_with` is what else decides what
+    /// they say.
     ///
     /// Reads the files that were not yet checked in this process, so it belongs on a thread that may block.
     pub fn rolled(
         &self,
         first: NaiveDate,
         last: NaiveDate,
+        dimension: &str,
         made_with: impl Fn(NaiveDate) -> String,
     ) -> Result<Vec<RolledDay>, Error> {
         let sources = self.sources(first, last)?;
@@ -91,7 +93,8 @@ impl History {
             let folder = self.day_folder(date);
             let Ok(Manifest { rolled: Some(rolled), .. }) = self.manifest(&folder) else { continue };
             let holds = sources.hash(date).is_some_and(|hash| rolled.of == depends(&hash, &made_with(date)));
-            if holds && let [entry] = rolled.files.as_slice() {
+            let of = rolled.files.iter().find(|entry| entry.keys.iter().any(|known| known == dimension));
+            if let Some(entry) = of.filter(|_| holds) {
                 unchecked.push((folder.join(&entry.name), entry.clone()));
             }
         }
@@ -134,14 +137,13 @@ impl History {
         Ok(rollable)
     }
 
-    /// Keeps a day's hours; the batches are of [`Table::Rollup`], those of one dimension behind each other. Nothing is kept
-    /// if the day's queries are others by now.
+    /// Keeps a day's hours, those of each dimension in a file of its own: a question reads one. The batches are of
+    /// [`Table::Rollup`]. Nothing is kept if the day's queries are others by now.
     pub fn roll(
         &self,
         day: &Rollable,
         made_with: &str,
-        dimensions: Vec<String>,
-        batches: &[RecordBatch],
+        dimensions: Vec<(String, Vec<RecordBatch>)>,
     ) -> Result<(), Error> {
         let _lock = self.lock()?;
         let hash = self.sources(day.date, day.date)?.hash(day.date);
@@ -154,14 +156,19 @@ impl History {
         manifest.generation += 1;
         let names = AtomicU32::new(0);
         let target = Target { folder: &folder, table: Table::Rollup, generation: manifest.generation, names: &names };
-        let mut file = target.create(Arc::new(arrow::datatypes::Schema::new(Table::Rollup.fields())), dimensions)?;
-        for batch in batches {
-            file.write(batch)?;
+        let mut files = Vec::with_capacity(dimensions.len());
+        for (dimension, batches) in dimensions {
+            let schema = Arc::new(arrow::datatypes::Schema::new(Table::Rollup.fields()));
+            let mut file = target.create(schema, vec![dimension])?;
+            for batch in &batches {
+                file.write(batch)?;
+            }
+            let mut entry = file.finish()?;
+            // An hour is known by its day, and the first one may be empty.
+            entry.min_end = midnight(day.date);
+            files.push(entry);
         }
-        let mut entry = file.finish()?;
-        // An hour is known by its day, and the first one may be empty.
-        entry.min_end = midnight(day.date);
-        manifest.rolled = Some(Settled { of: day.of.clone(), files: vec![entry] });
+        manifest.rolled = Some(Settled { of: day.of.clone(), files });
         let failed = |cause| Error::Io { path: folder.clone(), cause };
         manifest::sync_folder(&folder).map_err(failed)?;
         manifest.replace(&folder)

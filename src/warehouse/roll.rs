@@ -35,12 +35,15 @@ pub struct Rolling {
     pub from: u64,
     /// From so many on also for percentiles, which are estimates then.
     pub sketched: u64,
+    /// A day's hours of a dimension are kept where they are fewer than the queries by this factor; else the queries are as
+    /// fast, and take less room.
+    pub worth: u64,
 }
 
 impl Default for Rolling {
     /// Queries are as fast up to two million, and exact percentiles bearable up to fifty.
     fn default() -> Rolling {
-        Rolling { from: 2_000_000, sketched: 50_000_000 }
+        Rolling { from: 2_000_000, sketched: 50_000_000, worth: 8 }
     }
 }
 
@@ -52,9 +55,6 @@ pub struct RolledUp {
     /// One sentence for each day that could not be.
     pub notices: Vec<String>,
 }
-
-// A dimension of more rows than a fourth of the queries is as fast from the queries.
-const WORTH: usize = 4;
 
 // So many days at a time are added up for a question.
 const GAP_DAYS: i64 = 7;
@@ -77,13 +77,12 @@ impl Engine {
             let midnight = day.date.and_time(NaiveTime::MIN).and_utc() + shift;
             let ended = Window { from: midnight, to: midnight + Duration::days(1), selects: Selects::Ended };
             let billed = Window { selects: Selects::Overlapping, ..ended };
-            let mut dimensions = Vec::new();
-            let mut batches = Vec::new();
+            let mut dimensions: Vec<(&str, Vec<RecordBatch>)> = Vec::new();
             let mut notices = Vec::new();
             for dimension in ROLLED.iter().copied().chain([WHOLE]) {
                 let mut hours = self.ended(dimension, ended, true).await?;
                 let rows: usize = hours.batches.iter().map(RecordBatch::num_rows).sum();
-                if dimension != WHOLE && rows * WORTH > usize::try_from(day.rows).unwrap_or(usize::MAX) {
+                if dimension != WHOLE && (rows as u64).saturating_mul(self.makers().rolling.worth) > day.rows {
                     continue;
                 }
                 if self.has_bill() {
@@ -91,8 +90,7 @@ impl Engine {
                     hours.batches.extend(billed.batches);
                     hours.notices.extend(billed.notices);
                 }
-                dimensions.push(dimension.to_owned());
-                batches.extend(hours.batches);
+                dimensions.push((dimension, hours.batches));
                 notices.append(&mut hours.notices);
             }
             // What says that queries are in flight is no fault of the day's: reading knows it too.
@@ -103,9 +101,12 @@ impl Engine {
             }
             let (history, made_with, date) = (self.history().clone(), self.makers(), day.date);
             tokio::task::spawn_blocking(move || {
-                let batches: Vec<RecordBatch> =
-                    batches.iter().map(|batch| stored(batch, shift)).collect::<Result<_, _>>()?;
-                history.roll(&day, &made_with.of(day.date), dimensions, &batches).map_err(Error::History)
+                let stored = |(dimension, batches): (&str, Vec<RecordBatch>)| {
+                    let batches = batches.iter().map(|batch| stored(batch, shift)).collect::<Result<_, _>>()?;
+                    Ok((dimension.to_owned(), batches))
+                };
+                let dimensions = dimensions.into_iter().map(stored).collect::<Result<_, Error>>()?;
+                history.roll(&day, &made_with.of(day.date), dimensions).map_err(Error::History)
             })
             .await
             .map_err(stopped)??;
@@ -128,14 +129,14 @@ impl Engine {
         if first >= last || (from.billed.is_some() && !self.has_bill()) {
             return Ok(None);
         }
-        let history = self.history().clone();
+        let (history, dimension) = (self.history().clone(), from.dimension);
         let known = tokio::task::spawn_blocking(move || {
             let (first, last) = (first - shift, last - shift);
             let rows = history.count(first, last)?;
             if rows < least {
                 return Ok(None);
             }
-            let days = history.rolled(first.date_naive(), last.date_naive(), |date| makers.of(date))?;
+            let days = history.rolled(first.date_naive(), last.date_naive(), dimension, |date| makers.of(date))?;
             let open = history.in_flight(seen).first();
             Ok(Some((rows, days, open, history.collected(first, last)?)))
         });
@@ -152,8 +153,7 @@ impl Engine {
             let billed = name == "billed";
             let holds = |day: &&RolledDay| {
                 let over = midnight(day.date) + Duration::days(1);
-                day.file.1.keys.iter().any(|known| known == from.dimension)
-                    && seen.is_none_or(|seen| over <= seen && (!billed || day.until < seen))
+                seen.is_none_or(|seen| over <= seen && (!billed || day.until < seen))
                     && (!billed || open.is_none_or(|open| over <= open))
             };
             let days: Vec<&RolledDay> = days.iter().filter(holds).collect();

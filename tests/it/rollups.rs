@@ -23,8 +23,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::world;
 
-const ALWAYS: Rolling = Rolling { from: 0, sketched: 0 };
-const NEVER: Rolling = Rolling { from: u64::MAX, sketched: u64::MAX };
+const ALWAYS: Rolling = Rolling { from: 0, sketched: 0, worth: 0 };
+const NEVER: Rolling = Rolling { from: u64::MAX, sketched: u64::MAX, worth: 0 };
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -307,14 +307,15 @@ fn what_changed_since_counts() {
         );
         check(&plain, "with a late row rolled up", true).await;
 
-        // A damaged rollup.
-        let [file] = manifest(&root, "2026-11-17").rolled.unwrap().files.try_into().unwrap();
-        let path = root.join("2026-11-17").join(file.name);
-        let mut bytes = fs::read(&path).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-        fs::write(&path, bytes).unwrap();
-        check(&plain, "with a damaged file", true).await;
+        // Damaged rollups.
+        for file in manifest(&root, "2026-11-17").rolled.unwrap().files {
+            let path = root.join("2026-11-17").join(file.name);
+            let mut bytes = fs::read(&path).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            fs::write(&path, bytes).unwrap();
+        }
+        check(&plain, "with damaged files", true).await;
 
         // Names that came later: everything rolled up with others is out of date.
         let name = |value: &str, team: &str| {
