@@ -7,7 +7,7 @@
 //! <history>/2026-11-20/touch-3-1.parquet     likewise `touch`, `table_state`, `column_state`
 //! <history>/2026-11-20/rate-4-0.parquet      what each minute's bill is shared by, worked out from the queries; likewise
 //!                                            `wait`, who waits and who is active in each queue
-//! <history>/2026-11-20/rollup-5-0.parquet   hours of that day added up by each of the main dimensions, with sketches of
+//! <history>/2026-11-20/rollup-5-0.parquet   hours of that day added up by one of the main dimensions, with sketches of
 //!                                            their times, for questions about many queries
 //! <history>/in_flight/manifest.json          when each warehouse was looked at last, and the file of what was in flight;
 //!                                            replaced by rename
