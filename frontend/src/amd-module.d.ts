@@ -1,0 +1,4 @@
+declare module 'amd-module' {
+  const amd: { uri?: string } | undefined;
+  export default amd;
+}

@@ -1,0 +1,83 @@
+// What each warehouse needs to begin. The backend knows what its own settings mean; this is which of them a person is asked.
+
+export type Part = 'host' | 'database' | 'user' | 'password' | 'history' | 'region' | 'workgroup' | 'output' | 'aws';
+
+export interface Warehouse {
+  value: string;
+  label: string;
+  description: string;
+  /** The fields, those that are needed marked. */
+  fields: Array<{ part: Part; needed?: boolean; placeholder?: string; help?: string }>;
+  port?: number;
+  /** Whether it is reached over a connection that TLS can protect. */
+  tls?: boolean;
+}
+
+const folder = 'A folder on the Grafana server, with its whole path.';
+
+export const WAREHOUSES: Warehouse[] = [
+  {
+    value: 'demo',
+    label: 'Demo',
+    description: "A made-up company's warehouse, to look around in; nothing to connect",
+    fields: [],
+  },
+  {
+    value: 'history',
+    label: 'History',
+    description: 'What a collector wrote, without a connection to the warehouse',
+    fields: [{ part: 'history', needed: true, placeholder: '/var/lib/lakeapm/history', help: folder }],
+  },
+  {
+    value: 'redshift',
+    label: 'Amazon Redshift',
+    description: 'Provisioned or serverless, read from the SYS views',
+    port: 5439,
+    tls: true,
+    fields: [
+      { part: 'host', needed: true, placeholder: 'warehouse.example.com' },
+      { part: 'user', needed: true, placeholder: 'lakeapm' },
+      { part: 'password', needed: true },
+      { part: 'database', placeholder: 'dev' },
+    ],
+  },
+  {
+    value: 'trino',
+    label: 'Trino',
+    description: 'Read from system.runtime.queries',
+    port: 8080,
+    tls: true,
+    fields: [
+      { part: 'host', needed: true, placeholder: 'trino.example.com' },
+      { part: 'user', needed: true, placeholder: 'lakeapm' },
+      { part: 'password', help: 'Only where the server asks for one.' },
+    ],
+  },
+  {
+    value: 'presto',
+    label: 'Presto',
+    description: 'Read from system.runtime.queries',
+    port: 8080,
+    tls: true,
+    fields: [
+      { part: 'host', needed: true, placeholder: 'presto.example.com' },
+      { part: 'user', needed: true, placeholder: 'lakeapm' },
+      { part: 'password', help: 'Only where the server asks for one.' },
+    ],
+  },
+  {
+    value: 'athena',
+    label: 'Amazon Athena',
+    description: 'Read from the query executions of a workgroup',
+    fields: [
+      { part: 'region', needed: true, placeholder: 'eu-central-1' },
+      { part: 'workgroup', placeholder: 'primary' },
+      { part: 'aws', help: "Empty takes the server's own credentials." },
+    ],
+  },
+];
+
+/** The entry of a name; a data source without one shows the demo. */
+export function warehouseOf(name: string | undefined): Warehouse | undefined {
+  return WAREHOUSES.find(({ value }) => value === (name || 'demo'));
+}

@@ -1,0 +1,2 @@
+// Stands where the build would take a style sheet or an icon.
+module.exports = () => null;
