@@ -11,7 +11,7 @@ type Props = QueryEditorProps<LakeDatasource, LakeQuery, LakeSettings, LakeVaria
 
 const KINDS: Array<{ value: LakeVariableQuery['kind']; label: string; description: string }> = [
   { value: 'query', label: 'Values', description: 'The values of a dimension, most used first; one variable can narrow another' },
-  { value: 'dimensions', label: 'Dimensions', description: 'Names to group by, used as ${name:raw}' },
+  { value: 'dimensions', label: 'Dimensions', description: 'Names to group and filter by, also raw annotation keys, used as ${name:raw}' },
   { value: 'annotation_keys', label: 'Annotation keys', description: 'Raw keys that queries are signed with, used as ${name:raw}' },
   { value: 'measures', label: 'Measures', description: 'Names of figures, used as ${name:raw}' },
 ];

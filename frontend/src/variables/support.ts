@@ -25,11 +25,13 @@ export class LakeVariableSupport extends CustomVariableSupport<LakeDatasource, L
             .annotationKeys(request.range)
             .then((keys) => keys.map(({ value }) => ({ text: value, value })))
         );
+      // There is always a dimension, also in a warehouse where nobody signs.
       case 'dimensions':
         return names(
-          this.datasource.apm
-            .dimensions()
-            .then((found) => found.filter(({ groups }) => groups).map(({ name, title }) => ({ text: title ?? name, value: name })))
+          Promise.all([this.datasource.apm.dimensions(), this.datasource.apm.annotationKeys(request.range)]).then(([found, keys]) => [
+            ...found.filter(({ groups }) => groups).map(({ name }) => ({ text: name, value: name })),
+            ...keys.map(({ value }) => ({ text: value, value })),
+          ])
         );
       case 'measures':
         return names(
