@@ -13,8 +13,8 @@ type Props = Pick<QueryEditorProps<LakeDatasource, LakeQuery, LakeSettings>, 'da
 };
 
 /** Which rows become events. */
-export default function AnnotationEditor({ datasource, annotation, onAnnotationChange, query, onChange, onRunQuery }: Props) {
-  const target = { ...DEFAULT_QUERY, ...query, ...annotation?.target, refId: 'events', format: 'table' as const };
+export default function AnnotationEditor({ datasource, annotation, onAnnotationChange, onChange, onRunQuery }: Props) {
+  const target = { ...DEFAULT_QUERY, query: EVENTS[0].query, ...annotation?.target, refId: 'events', format: 'table' as const };
   const change = (text: string) => {
     const next = { ...target, query: text };
     if (annotation && onAnnotationChange) {

@@ -1,5 +1,5 @@
 import { type DataSourcePluginOptionsEditorProps } from '@grafana/data';
-import { ConfigSection, DataSourceDescription } from '@grafana/plugin-ui';
+import { ConfigSection } from '@grafana/plugin-ui';
 import { Alert, Combobox, Divider, Field, Input, SecretInput, SecretTextArea, Switch, TagsInput, TextArea } from '@grafana/ui';
 import React, { useId } from 'react';
 
@@ -90,7 +90,10 @@ export default function ConfigEditor({ options, onOptionsChange }: Props) {
 
   return (
     <>
-      <DataSourceDescription dataSourceName="LakeAPM" docsLink="https://github.com/lakeapm/lakeapm#readme" hasRequiredFields={warehouse?.fields.some(({ needed }) => needed) ?? false} />
+      <p>
+        Queries are read from the warehouse&apos;s own records, or from a history of them.
+        {warehouse?.fields.some(({ needed }) => needed) ? ' Fields marked with * are needed.' : ''}
+      </p>
       {disabled && <Alert severity="info" title="This data source was provisioned from a file and can be changed only there." />}
       <Divider />
       <ConfigSection title="Warehouse">

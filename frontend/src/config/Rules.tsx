@@ -163,7 +163,7 @@ const getStyles = (theme: GrafanaTheme2) => ({
     gridTemplateColumns: 'max-content 1fr',
     columnGap: theme.spacing(2),
     rowGap: theme.spacing(0.5),
-    margin: 0,
+    margin: theme.spacing(0, 0, 2),
     dt: { color: theme.colors.text.secondary, fontWeight: theme.typography.fontWeightRegular },
     dd: { margin: 0, fontFamily: theme.typography.fontFamilyMonospace, wordBreak: 'break-word' },
   }),

@@ -85,6 +85,7 @@ export function Builder({ apm, ast, several, range, variables, onChange }: Props
         <EditorField label="Show" width={14}>
           <Choice
             aria-label="Show"
+            width={16}
             options={[
               { value: 'measures', label: 'Figures', description: 'Counts, times, amounts and money' },
               { value: 'list', label: 'Rows', description: 'Single queries, runs and tables' },
@@ -365,11 +366,12 @@ function Rows({ of, onChange }: { of: List; onChange(of: List): void }) {
   return (
     <>
       <EditorField label="Of" width={16}>
-        <Choice aria-label="Of" options={LISTED} value={of.of} onChange={({ value }) => onChange({ ...of, of: value, order: null })} />
+        <Choice aria-label="Of" width={18} options={LISTED} value={of.of} onChange={({ value }) => onChange({ ...of, of: value, order: null })} />
       </EditorField>
       <EditorField label="Order by" optional tooltip="A column of the rows; the newest come first otherwise." width={22}>
         <Blur
           label="Order by"
+          width={22}
           value={order}
           placeholder="newest first"
           onChange={(value) => onChange({ ...of, order: value ? { by: fieldOf(hideName(value)), descending: of.order?.descending ?? true } : null })}
@@ -379,6 +381,7 @@ function Rows({ of, onChange }: { of: List; onChange(of: List): void }) {
         <EditorField label="Direction" width={16}>
           <Choice
             aria-label="Direction"
+            width={20}
             options={[
               { value: 'desc', label: 'Largest first' },
               { value: 'asc', label: 'Smallest first' },
@@ -389,7 +392,7 @@ function Rows({ of, onChange }: { of: List; onChange(of: List): void }) {
         </EditorField>
       )}
       <EditorField label="Limit" optional width={10}>
-        <Whole label="Limit" placeholder="100" value={of.limit} onChange={(limit) => onChange({ ...of, limit })} />
+        <Whole label="Limit" width={10} placeholder="100" value={of.limit} onChange={(limit) => onChange({ ...of, limit })} />
       </EditorField>
     </>
   );
@@ -403,16 +406,18 @@ function Options({ of, onChange }: { of: Measures; onChange(of: Measures): void 
       <EditorField label="Every" tooltip="The width of a bucket. Without it a time series has buckets that fit its width, and a table has one row for the whole range." width={14}>
         <Choice
           aria-label="Every"
+          width={14}
           createCustomValue
           options={choices(['', '1m', '5m', '15m', '1h', '1d', '1w', '1M', '1q'], every).map((value) => ({ value, label: value || 'auto' }))}
           value={every}
           onChange={({ value }) => onChange({ ...of, every: lengthOf(value) })}
         />
       </EditorField>
-      <EditorField label="Groups" tooltip="Only the groups with the largest or smallest value over the whole range." width={24}>
+      <EditorField label="Groups" tooltip="Only the groups with the largest or smallest value over the whole range." width={14}>
         <Stack direction="row" gap={0.5}>
           <Choice
             aria-label="Groups"
+            width={14}
             options={[
               { value: '', label: 'all' },
               { value: 'top', label: 'top' },
@@ -427,11 +432,12 @@ function Options({ of, onChange }: { of: Measures; onChange(of: Measures): void 
         </Stack>
       </EditorField>
       <EditorField label="At least" optional tooltip="Groups and buckets of fewer queries show nothing: three queries have no meaningful percentile." width={12}>
-        <Whole label="At least so many queries" placeholder="queries" value={of.min} onChange={(min) => onChange({ ...of, min })} />
+        <Whole label="At least so many queries" width={14} placeholder="queries" value={of.min} onChange={(min) => onChange({ ...of, min })} />
       </EditorField>
       <EditorField label="Compared with" optional tooltip="The same question that much earlier: a table shows now, before and the change; a time series the change." width={16}>
         <Choice
           aria-label="Compared with"
+          width={20}
           createCustomValue
           options={choices(['', '1h', '1d', '7d', '4w'], vs).map((value) => ({ value, label: value ? `${value} earlier` : 'nothing' }))}
           value={vs}

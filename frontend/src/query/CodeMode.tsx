@@ -121,6 +121,7 @@ export function CodeMode({ apm, templates, text, onChange, onRun }: Props) {
           lineDecorationsWidth: 8,
           padding: { top: 6, bottom: 6 },
           overviewRulerLanes: 0,
+          renderLineHighlight: 'none',
           scrollBeyondLastLine: false,
           quickSuggestions: { other: true, strings: true, comments: false },
           suggest: { showWords: false },

@@ -122,7 +122,7 @@ export default function QueryEditor({ datasource, query: saved, onChange, onRunQ
         />
         <Choice
           aria-label="Time zone of days, weeks and months"
-          width={20}
+          width={28}
           createCustomValue
           options={[
             { value: '', label: inAlert ? 'Days in UTC' : 'Days as in the dashboard' },
