@@ -14,6 +14,7 @@ import { type Observable } from 'rxjs';
 
 import { annotationSupport } from './annotations/support';
 import { Backend } from './backend';
+import { migrate } from './migrate';
 import { addFilters } from './text/filters';
 import { replaceVariables, type Templates } from './text/variables';
 import { DEFAULT_QUERY, type LakeQuery, type LakeSettings } from './types';
@@ -48,11 +49,11 @@ export class LakeDatasource extends DataSourceWithBackend<LakeQuery, LakeSetting
   }
 
   filterQuery(query: LakeQuery): boolean {
-    return Boolean(query.query?.trim());
+    return migrate(query).query.trim() !== '';
   }
 
   getQueryDisplayText(query: LakeQuery): string {
-    return query.query ?? '';
+    return migrate(query).query;
   }
 
   /** Calendar buckets are those of the dashboard's time zone unless the query names one. */
@@ -64,8 +65,9 @@ export class LakeDatasource extends DataSourceWithBackend<LakeQuery, LakeSetting
     });
   }
 
-  applyTemplateVariables(query: LakeQuery, scopedVars: ScopedVars, filters?: AdHocVariableFilter[]): LakeQuery {
-    return { ...query, query: addFilters(replaceVariables(query.query ?? '', this.templates, scopedVars).text, filters) };
+  applyTemplateVariables(saved: LakeQuery, scopedVars: ScopedVars, filters?: AdHocVariableFilter[]): LakeQuery {
+    const query = migrate(saved);
+    return { ...query, query: addFilters(replaceVariables(query.query, this.templates, scopedVars).text, filters) };
   }
 
   async getTagKeys(options?: DataSourceGetTagKeysOptions<LakeQuery>): Promise<MetricFindValue[]> {

@@ -7,6 +7,7 @@ import React, { useCallback, useEffect, useRef, useState } from 'react';
 import { Choice } from '../Choice';
 import { sentence } from '../backend';
 import { type LakeDatasource } from '../datasource';
+import { migrate } from '../migrate';
 import { hide, replaceVariables, show } from '../text/variables';
 import { DEFAULT_QUERY, type Format, type LakeQuery, type LakeSettings } from '../types';
 import { type Ast } from './ast';
@@ -27,7 +28,8 @@ const FORMATS: Array<{ value: Format; label: string; description: string }> = [
 export default function QueryEditor({ datasource, query: saved, onChange, onRunQuery, app, range, data }: Props) {
   const styles = useStyles2(getStyles);
   const { apm, templates } = datasource;
-  const query: LakeQuery = { ...saved, ...DEFAULT_QUERY, ...withoutGaps(saved) };
+  const migrated = migrate(saved);
+  const query: LakeQuery = { ...migrated, query: migrated.query === '' && saved.query === undefined ? DEFAULT_QUERY.query : migrated.query };
   const text = query.query;
   const [mode, setMode] = useState<Mode>();
   const [ast, setAst] = useState<Ast>();
@@ -212,11 +214,6 @@ function Sql({ datasource, text, range, timezone }: { datasource: LakeDatasource
       {sql}
     </pre>
   );
-}
-
-/** Fields that were saved, without those that hold nothing. */
-function withoutGaps(saved: LakeQuery): Partial<LakeQuery> {
-  return Object.fromEntries(Object.entries(saved).filter(([, value]) => value !== undefined && value !== null));
 }
 
 const getStyles = (theme: GrafanaTheme2) => ({
