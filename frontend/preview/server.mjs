@@ -2,37 +2,20 @@
 //
 //     node preview/server.mjs PROGRAM [HISTORY]
 
-import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-import grpc from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
+import { start } from '../scripts/backend.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const TYPES = { '.js': 'text/javascript', '.css': 'text/css', '.html': 'text/html', '.svg': 'image/svg+xml', '.ttf': 'font/ttf' };
 const PAGE = '<!doctype html><html lang="en"><meta charset="utf-8"><title>LakeAPM</title><body><div id="root"></div><script src="/page.js"></script></body></html>';
 
-/** Starts the backend as Grafana does; the address it says, and a way to end it. */
-async function start(program) {
-  const child = spawn(program, [], { env: { ...process.env, grafana_plugin_type: 'datasource', PLUGIN_PROTOCOL_VERSIONS: '2' }, stdio: ['ignore', 'pipe', 'ignore'] });
-  for await (const line of createInterface({ input: child.stdout })) {
-    const [, , , address, kind] = line.split('|');
-    if (kind === 'grpc') return { address, stop: () => child.kill() };
-  }
-  throw new Error(`${program} ended without saying its address`);
-}
-
 /** The page's server: its address, and a way to end it. */
 export async function serve(program, history) {
-  const backend = await start(program);
-  const { pluginv2 } = grpc.loadPackageDefinition(loadSync(join(here, 'resource.proto'), { keepCase: true, longs: Number }));
-  const client = new pluginv2.Resource(backend.address, grpc.credentials.createInsecure());
-  const jsonData = Buffer.from(JSON.stringify(history ? { warehouse: 'history', history } : { warehouse: 'demo' }));
-
+  const backend = await start(program, history);
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, 'http://localhost');
     const path = url.pathname.match(/^\/api\/datasources\/uid\/[^/]+\/resources\/(.*)$/)?.[1];
@@ -51,28 +34,18 @@ export async function serve(program, history) {
     }
     const body = [];
     for await (const part of request) body.push(part);
-    const call = client.CallResource({
-      pluginContext: { orgId: 1, pluginId: 'lakeapm-warehouse-datasource', dataSourceInstanceSettings: { id: 1, uid: 'apm', name: 'LakeAPM', type: 'lakeapm-warehouse-datasource', jsonData, lastUpdatedMS: 1 } },
-      path,
-      method: request.method,
-      url: path + url.search,
-      body: Buffer.concat(body),
-    });
-    call.on('data', ({ code, body: answer }) => {
+    try {
+      const { code, body: answer } = await backend.resource(path, request.method, path + url.search, Buffer.concat(body));
       response.writeHead(code, { 'Content-Type': 'application/json' });
       response.end(answer);
-    });
-    call.on('error', (error) => {
-      if (!response.writableEnded) {
-        response.writeHead(502, { 'Content-Type': 'application/json' });
-        response.end(JSON.stringify({ message: error.details ?? error.message }));
-      }
-    });
+    } catch (error) {
+      response.writeHead(502, { 'Content-Type': 'application/json' });
+      response.end(JSON.stringify({ message: error.details ?? error.message }));
+    }
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const stop = () => {
     server.close();
-    client.close();
     backend.stop();
   };
   return { address: `http://127.0.0.1:${server.address().port}`, stop };

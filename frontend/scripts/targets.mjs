@@ -1,6 +1,8 @@
 // Asks every target of every dashboard and alert rule, and fails on one that answers nothing.
 //
-//     node scripts/targets.mjs [--lakeapm PROGRAM] [--history FOLDER] [name …]
+//     node scripts/targets.mjs [--lakeapm PROGRAM] [--history FOLDER] [--backend] [name …]
+//
+// The command line is asked, or with `--backend` the backend, as Grafana asks it.
 //
 // The program is the newest built one and the history the demo's, unless they are named; `name` is a part of the file's.
 // Variables are replaced by the code that the browser runs, with the values that a dashboard is saved with.
@@ -13,12 +15,15 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { transformSync } from '@swc/core';
+import { tableFromIPC } from 'apache-arrow';
 import { parse } from 'yaml';
+
+import { start } from './backend.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 const { values: options, positionals: names } = parseArgs({
-  options: { lakeapm: { type: 'string' }, history: { type: 'string', default: join(root, 'demo-history') } },
+  options: { lakeapm: { type: 'string' }, history: { type: 'string', default: join(root, 'demo-history') }, backend: { type: 'boolean', default: false } },
   allowPositionals: true,
 });
 
@@ -51,6 +56,34 @@ function ask(query, from, to, every) {
       resolve(error ? { error: err.trim() || error.message } : JSON.parse(out))
     );
   });
+}
+
+/** What the backend answers, in the form of the command line's. */
+async function askBackend(backend, query, from, to, rule) {
+  const { frames, error } = await backend.query({ ...query, mode: 'auto', timezone: 'UTC', schemaVersion: 1 }, instant(from), instant(to), { alert: rule });
+  if (error) return { error };
+  // Each frame is one row: the first figure it has, or that it has rows.
+  const tables = frames.map((frame) => tableFromIPC(frame)).filter(({ numRows }) => numRows > 0);
+  const rows = tables.map((table) => {
+    const figures = table.schema.fields.flatMap(({ type }, nth) => (/Float|Int/.test(String(type)) ? [nth] : []));
+    const values = figures.flatMap((nth) => Array.from(table.getChildAt(nth)));
+    return [figures.length === 0 ? true : (values.find((value) => value !== null) ?? null)];
+  });
+  const columns = [{ type: 'number' }];
+  return { columns, rows };
+}
+
+/** The clock of the history; the demo may have stopped its own. */
+function now() {
+  const about = join(options.history, 'lakeapm.json');
+  const kept = existsSync(about) ? JSON.parse(readFileSync(about, 'utf8')).demo?.now : undefined;
+  return kept ? Date.parse(kept) : Date.now();
+}
+
+/** `now`, `now-7d` and `now-3600s` as milliseconds. */
+function instant(text) {
+  const [, count = '0', unit = 's'] = text.match(/^now(?:-(\d+)([smhd]))?$/);
+  return now() - Number(count) * { s: 1e3, m: 6e4, h: 36e5, d: 864e5 }[unit];
 }
 
 /** Grafana's variables with these values. */
@@ -95,13 +128,13 @@ for (const file of readdirSync(join(root, 'dashboards')).filter((name) => name.e
   const values = templates(await valuesOf(dashboard));
   const { from, to } = dashboard.time;
   for (const variable of dashboard.templating.list.filter(({ query }) => query?.query)) {
-    questions.push({ where: `${file}: variable ${variable.name}`, query: replaceVariables(variable.query.query, values).text, from, to });
+    questions.push({ where: `${file}: variable ${variable.name}`, query: replaceVariables(variable.query.query, values).text, from, to, format: 'table' });
   }
   for (const panel of dashboard.panels) {
     for (const target of panel.targets ?? []) {
       const query = replaceVariables(target.query, values).text;
       const every = target.format === 'time_series' && !/ every /.test(query) ? '1h' : undefined;
-      questions.push({ where: `${file}: ${panel.title}, ${target.refId}`, query, from, to, every });
+      questions.push({ where: `${file}: ${panel.title}, ${target.refId}`, query, from, to, every, format: target.format });
     }
   }
 }
@@ -111,17 +144,18 @@ for (const file of existsSync(folder) ? readdirSync(folder).filter(wanted) : [])
     for (const { model, relativeTimeRange, datasourceUid } of rule.data.filter(({ datasourceUid }) => datasourceUid !== '__expr__')) {
       void datasourceUid;
       const [from, to] = [relativeTimeRange.from, relativeTimeRange.to].map((seconds) => (seconds ? `now-${seconds}s` : 'now'));
-      questions.push({ where: `${file}: ${rule.title}`, query: model.query, from, to });
+      questions.push({ where: `${file}: ${rule.title}`, query: model.query, from, to, format: model.format, rule: true });
     }
   }
 }
 
+const backend = options.backend ? await start(program, options.history) : undefined;
 let failed = 0;
 const next = questions.values();
 await Promise.all(
   cpus().map(async () => {
-    for (const { where, query, from, to, every } of next) {
-      const answer = await ask(query, from, to, every);
+    for (const { where, query, from, to, every, format, rule } of next) {
+      const answer = backend ? await askBackend(backend, { query, format }, from, to, rule) : await ask(query, from, to, every);
       const problem = answer.error ?? (empty(answer) ? 'nothing was answered' : undefined);
       if (problem) {
         failed += 1;
@@ -130,5 +164,6 @@ await Promise.all(
     }
   })
 );
+backend?.stop();
 console.log(`${questions.length - failed} passed, ${failed} failed`);
 process.exitCode = failed || questions.length === 0 ? 1 : 0;
