@@ -50,6 +50,11 @@ pub struct Answer {
     pub rows: RecordBatch,
     /// What a reader must know.
     pub notices: Vec<String>,
+    /// Whether there are more rows, groups or series than these, and nobody asked for fewer.
+    pub cut: bool,
+    /// The parts of the time asked for, as far as it is over, that are not known to be whole: of the range, and of the
+    /// earlier time that `vs` names.
+    pub missing: Vec<Interval>,
 }
 
 /// The Arrow type of a column's values.
@@ -74,34 +79,49 @@ pub struct Answered {
 
 /// Gives an engine's rows the shape the plan promised; `before` is what it answered to [`Plan::before`].
 pub fn shape(plan: &Plan, answered: Answered, before: Option<Answered>) -> Result<Answer, Error> {
-    let mut notices = plan.notices.clone();
+    let mut said = Said { notices: plan.notices.clone(), cut: false };
+    let mut missing = lacking(plan, answered.rows.covered.as_deref());
     let Answered { statement, rows: answered } = answered;
     let batches = answered.batches.as_slice();
     let covered = answered.covered.as_deref();
     let rows = match &plan.question {
         Question::Figures(figures) => {
-            let mut groups = read(plan, figures, &statement, &answered, &mut notices)?;
+            let mut groups = read(plan, figures, &statement, &answered, &mut said.notices)?;
             let earlier = match (plan.before.as_deref(), before) {
                 (Some(Plan { question: Question::Figures(than), .. }), Some(before)) => {
                     let plan = plan.before.as_deref().unwrap_or(plan);
-                    let mut said = Vec::new();
-                    let groups = read(plan, than, &before.statement, &before.rows, &mut said)?;
-                    said.extend(uncollected(plan, before.rows.covered.as_deref()));
-                    said.extend(before.rows.notices);
-                    notices.extend(said.into_iter().map(|notice| format!("before: {notice}")));
+                    let mut earlier = Vec::new();
+                    let groups = read(plan, than, &before.statement, &before.rows, &mut earlier)?;
+                    earlier.extend(uncollected(plan, before.rows.covered.as_deref()));
+                    missing.extend(lacking(plan, before.rows.covered.as_deref()));
+                    earlier.extend(before.rows.notices);
+                    said.notices.extend(earlier.into_iter().map(|notice| format!("before: {notice}")));
                     Some(Earlier { plan, figures: than, groups, covered: before.rows.covered })
                 }
                 _ => None,
             };
-            complete(plan, figures, &mut groups, covered, earlier.as_ref(), &mut notices)?;
+            complete(plan, figures, &mut groups, covered, earlier.as_ref(), &mut said)?;
             table(plan, &groups.series, &groups.rows)?
         }
-        Question::List(list) => listed(plan, batches, list.limit, list.limited, &mut notices)?,
-        Question::Values(values) => ranked(plan, batches, values, &mut notices)?,
+        Question::List(list) => listed(plan, batches, list.limit, list.limited, &mut said)?,
+        Question::Values(values) => ranked(plan, batches, values, &mut said)?,
     };
-    notices.extend(uncollected(plan, covered));
-    notices.extend(answered.notices);
-    Ok(Answer { columns: plan.columns.clone(), rows, notices })
+    said.notices.extend(uncollected(plan, covered));
+    said.notices.extend(answered.notices);
+    Ok(Answer { columns: plan.columns.clone(), rows, notices: said.notices, cut: said.cut, missing })
+}
+
+// What is said of an answer while it takes shape.
+struct Said {
+    notices: Vec<String>,
+    cut: bool,
+}
+
+impl Said {
+    fn cut(&mut self, notice: String) {
+        self.cut = true;
+        self.notices.push(notice);
+    }
 }
 
 fn schema(plan: &Plan) -> Arc<Schema> {
@@ -312,7 +332,7 @@ fn complete(
     groups: &mut Groups,
     covered: Option<&[Interval]>,
     earlier: Option<&Earlier<'_>>,
-    notices: &mut Vec<String>,
+    said: &mut Said,
 ) -> Result<(), Error> {
     let Groups { series, rows } = groups;
     if let (Some(earlier), None) = (earlier, figures.pick) {
@@ -333,7 +353,7 @@ fn complete(
             }
             if series.len() > most {
                 let all = series.len();
-                notices.push(format!("only the {most} largest of {all} series are shown; `top` chooses them"));
+                said.cut(format!("only the {most} largest of {all} series are shown; `top` chooses them"));
                 keep_largest(series, rows, most);
             }
             fill(plan, figures, buckets, covered, series.len(), rows);
@@ -342,7 +362,7 @@ fn complete(
             let limit = usize::try_from(plan.rows).unwrap_or(usize::MAX);
             if rows.len() > limit {
                 rows.truncate(limit);
-                notices.push(format!(
+                said.cut(format!(
                     "only the first {limit} rows are shown, and there are more; `top` shows the rest as one"
                 ));
             }
@@ -383,8 +403,7 @@ fn complete(
         if rows.len() > limit {
             rows.truncate(limit);
             if !order.limited {
-                notices
-                    .push(format!("only the first {limit} rows are shown, and there are more; `limit` sets how many"));
+                said.cut(format!("only the first {limit} rows are shown, and there are more; `limit` sets how many"));
             }
         }
     }
@@ -523,6 +542,10 @@ fn gaps(covered: &[Interval], (begin, end): Interval) -> Vec<Interval> {
     gaps
 }
 
+fn lacking(plan: &Plan, covered: Option<&[Interval]>) -> Vec<Interval> {
+    covered.map_or_else(Vec::new, |covered| gaps(covered, (plan.window.from, plan.window.to.min(plan.now))))
+}
+
 // What of the window is not known to be whole, as far as it has happened.
 fn uncollected(plan: &Plan, covered: Option<&[Interval]>) -> Option<String> {
     let covered = covered?;
@@ -631,7 +654,7 @@ fn listed(
     batches: &[RecordBatch],
     limit: u64,
     limited: bool,
-    notices: &mut Vec<String>,
+    said: &mut Said,
 ) -> Result<RecordBatch, ArrowError> {
     let schema = schema(plan);
     let typed = batches.iter().map(|batch| {
@@ -644,7 +667,7 @@ fn listed(
         return Ok(rows);
     }
     if !limited {
-        notices.push(format!("only the first {limit} rows are shown, and there are more; `limit` sets how many"));
+        said.cut(format!("only the first {limit} rows are shown, and there are more; `limit` sets how many"));
     }
     Ok(rows.slice(0, limit))
 }
@@ -660,13 +683,8 @@ fn typed(array: &ArrayRef, kind: Kind) -> Result<ArrayRef, ArrowError> {
     }
 }
 
-fn ranked(
-    plan: &Plan,
-    batches: &[RecordBatch],
-    values: &Values,
-    notices: &mut Vec<String>,
-) -> Result<RecordBatch, ArrowError> {
-    let rows = listed(plan, batches, values.limit, values.limited, notices)?;
+fn ranked(plan: &Plan, batches: &[RecordBatch], values: &Values, said: &mut Said) -> Result<RecordBatch, ArrowError> {
+    let rows = listed(plan, batches, values.limit, values.limited, said)?;
     let mut columns = rows.columns().to_vec();
     if let Some(values) = columns.first_mut() {
         *values = Arc::new(StringArray::from_iter_values(

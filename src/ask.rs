@@ -1,6 +1,10 @@
 //! The one way to ask: resolve → render → run → shape.
 
+mod answers;
+
 use std::time::{Duration, Instant};
+
+pub use answers::{Answers, From, Told};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -101,6 +105,8 @@ pub struct Asked {
     pub sql: String,
     /// How long it took.
     pub elapsed: Duration,
+    /// The plan it was made by.
+    pub plan: model::Plan,
 }
 
 /// The statement for a panel query, without asking anybody.
@@ -133,9 +139,13 @@ pub fn compile(
 
 /// Asks a warehouse a panel query.
 pub async fn ask(text: &str, range: &Range, warehouse: &dyn Warehouse) -> Result<Asked, Error> {
-    let started = Instant::now();
     let now = warehouse.now().unwrap_or_else(Utc::now);
     let (plan, statement) = compile(text, range, now, warehouse.dialect())?;
+    run(plan, statement, warehouse).await
+}
+
+async fn run(plan: model::Plan, statement: Statement, warehouse: &dyn Warehouse) -> Result<Asked, Error> {
+    let started = Instant::now();
     let rows = warehouse.run(&statement).await?;
     let mut sql = rows.sql.clone().unwrap_or_else(|| statement.text.clone());
     let before = match &plan.before {
@@ -147,5 +157,5 @@ pub async fn ask(text: &str, range: &Range, warehouse: &dyn Warehouse) -> Result
         }
     };
     let answer = answer::shape(&plan, Answered { statement, rows }, before)?;
-    Ok(Asked { answer, sql, elapsed: started.elapsed() })
+    Ok(Asked { answer, sql, elapsed: started.elapsed(), plan })
 }

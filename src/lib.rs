@@ -48,6 +48,7 @@
 //! | [`ask`] | a question from its text to its answer |
 //! | [`collect`] | a warehouse's rows into a history |
 //! | [`cli`] | the commands; the only place that prints |
+//! | [`plugin`] | Grafana's protocol: the services, data sources, frames; the only place that knows Grafana |
 //!
 //! # What an addition touches by hand
 //!
@@ -68,6 +69,7 @@ pub mod cost;
 pub mod demo;
 pub mod history;
 pub mod model;
+pub mod plugin;
 pub mod query;
 pub mod settings;
 pub mod sql;

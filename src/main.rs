@@ -1,4 +1,4 @@
-//! The command line, and later the plugin that Grafana starts.
+//! The plugin where Grafana starts it, else the command line.
 
 // A static binary has the C library's allocator, which costs an answer a tenth of its time.
 #[global_allocator]
@@ -6,7 +6,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
     keep_pages();
-    lakeapm::cli::main()
+    match lakeapm::plugin::is_wanted() {
+        true => lakeapm::plugin::main(),
+        false => lakeapm::cli::main(),
+    }
 }
 
 // Freed memory goes back to the system after half a second instead of after 10 ms: a question frees and takes the same

@@ -7,6 +7,7 @@ pub mod link;
 pub mod names;
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -125,6 +126,17 @@ pub enum Error {
         /// What was expected.
         message: String,
     },
+    /// A field of a data source is not what it should be.
+    #[error("the setting `{field}` is wrong{}", expected.as_ref().map(|expected| format!(": expected {expected}")).unwrap_or_default())]
+    Field {
+        /// Its name, with those it is in.
+        field: String,
+        /// What it should be.
+        expected: Option<String>,
+    },
+    /// The settings of a data source are no JSON object.
+    #[error("the settings of the data source are no JSON object")]
+    NoObject,
     /// An annotation rule is wrong.
     #[error("{place}: {cause}")]
     Rule {
@@ -195,6 +207,35 @@ impl Settings {
             if let Names::File(file) = names {
                 *file = folder.join(&file);
             }
+        }
+        settings.reader()?;
+        settings.check_links()?;
+        Ok(settings)
+    }
+
+    /// Reads what Grafana keeps of a data source: its `jsonData`, and its secrets by their names. What is null or an empty
+    /// text is not set.
+    ///
+    /// # Errors
+    /// Names the first field that is wrong and says what it should be.
+    pub fn of(json: &[u8], secrets: &HashMap<String, String>) -> Result<Settings, Error> {
+        let json = if json.trim_ascii().is_empty() { b"{}" } else { json };
+        let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_slice(json) else {
+            return Err(Error::NoObject);
+        };
+        fields.retain(|_, value| !value.is_null() && value.as_str() != Some(""));
+        for (name, value) in &fields {
+            wrong(name, value, &mut |value| {
+                let alone = serde_json::Map::from_iter([(name.clone(), value)]);
+                serde_json::from_value::<Settings>(serde_json::Value::Object(alone))
+                    .err()
+                    .map(|cause| cause.to_string())
+            })?;
+        }
+        let mut settings: Settings =
+            serde_json::from_value(serde_json::Value::Object(fields)).map_err(|_| Error::NoObject)?;
+        if let Some(key) = secrets.get("people_key").filter(|key| !key.is_empty()) {
+            settings.people_key = Some(Secret::new(key.clone()));
         }
         settings.reader()?;
         settings.check_links()?;
@@ -282,6 +323,25 @@ impl Settings {
             _ => Place::Entry { list, number },
         }
     }
+}
+
+// The innermost object with the wrong field: what is right without it.
+fn wrong(
+    name: &str,
+    value: &serde_json::Value,
+    read: &mut dyn FnMut(serde_json::Value) -> Option<String>,
+) -> Result<(), Error> {
+    let Some(cause) = read(value.clone()) else { return Ok(()) };
+    if let serde_json::Value::Object(fields) = value {
+        for (inner, value) in fields {
+            wrong(&format!("{name}.{inner}"), value, &mut |value| {
+                read(serde_json::Value::Object(serde_json::Map::from_iter([(inner.clone(), value)])))
+            })?;
+        }
+    }
+    // What was found can be a secret in the wrong place.
+    let expected = cause.rsplit_once("expected ").map(|(_, expected)| expected.to_owned());
+    Err(Error::Field { field: name.to_owned(), expected })
 }
 
 #[cfg(test)]
@@ -396,6 +456,34 @@ mod tests {
             serde_json::to_string(&settings.rules).unwrap(),
             r#"[{"where":"signed","team":"t","override":true}]"#
         );
+    }
+
+    #[test]
+    fn a_data_source_has_the_same_fields() {
+        let secrets = HashMap::from([("people_key".to_owned(), "do not tell".to_owned())]);
+        let json =
+            br#"{"warehouse": "history", "history": "/h", "limits": {"rows": 7}, "swap": null, "session_gap": "",
+            "tls": {"mode": "full"}, "unknown": [1]}"#;
+        let settings = Settings::of(json, &secrets).unwrap();
+        assert_eq!(settings.history.as_deref(), Some(Path::new("/h")));
+        assert_eq!((settings.limits.rows, settings.limits.timeout), (7, 60), "what is not set is as without it");
+        assert!(settings.people_key.is_some(), "a secret is a setting");
+        assert!(!format!("{settings:?}").contains("do not tell"), "{settings:?}");
+        assert!(Settings::of(b"", &HashMap::new()).is_ok(), "nothing is set");
+        for (json, expected) in [
+            (r#"{"limits": {"rows": "hunter2"}}"#, "the setting `limits.rows` is wrong: expected u64"),
+            (r#"{"history": {"password": "hunter2"}}"#, "the setting `history` is wrong: expected path string"),
+            (
+                r#"{"session_gap": "hunter2"}"#,
+                "the setting `session_gap` is wrong: expected a length of time such as `10m`",
+            ),
+            (r#"{"rules": [{"dimension": "hunter2"}]}"#, "entry 1 of `rules`: "),
+            (r#"["hunter2"]"#, "the settings of the data source are no JSON object"),
+            ("hunter2", "the settings of the data source are no JSON object"),
+        ] {
+            let error = Settings::of(json.as_bytes(), &HashMap::new()).expect_err(json).to_string();
+            assert!(error.starts_with(expected), "{json}: {error}");
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ const HEADLINES: &[&str] =
 /// Writes the demo and asks it the headline questions.
 pub async fn run(args: DemoArgs) -> Result<(), Error> {
     let wanted = Wanted { queries: args.queries, days: args.days, seed: args.seed, now: args.now };
-    let made = make(&args.dir, &wanted).await?;
+    let made = make(&args.dir, &wanted, true).await?;
     writeln!(io::stdout(), "{made}")?;
     let history = Arc::new(History::open(&args.dir)?);
     let engine = warehouse::history::Engine::new(history)?;
@@ -66,8 +66,8 @@ pub async fn run(args: DemoArgs) -> Result<(), Error> {
 
 /// Writes the demo history into a folder that is empty, not there, or holds a demo, which is replaced; says what it did.
 ///
-/// It is made beside the folder and takes its place when it is whole, so that a half-made demo never answers.
-pub async fn make(folder: &Path, wanted: &Wanted) -> Result<String, Error> {
+/// With `shown` a bar grows on a terminal, and Ctrl-C ends the process and leaves nothing behind. It is made beside the folder and takes its place when it is whole, so that a half-made demo never answers.
+pub async fn make(folder: &Path, wanted: &Wanted, shown: bool) -> Result<String, Error> {
     let folder = std::path::absolute(folder).map_err(|cause| history::Error::Io { path: folder.to_owned(), cause })?;
     let io = |cause| history::Error::Io { path: folder.clone(), cause };
     let replaces = replaceable(&folder)?;
@@ -77,7 +77,7 @@ pub async fn make(folder: &Path, wanted: &Wanted) -> Result<String, Error> {
     let inside = making.path().to_owned();
     // Ctrl-C ends the process without unwinding, so it has to clear up itself.
     let interrupt = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
+        if shown && tokio::signal::ctrl_c().await.is_ok() {
             let _ = std::fs::remove_dir_all(&inside);
             std::process::exit(130);
         }
@@ -98,7 +98,7 @@ pub async fn make(folder: &Path, wanted: &Wanted) -> Result<String, Error> {
     let history =
         History::create_billed(&made, Some(DemoClock { end, now: wanted.now }), bill(begin, end, queries, days))?;
     let source = warehouse::Demo::new(demo::Settings { queries, days, seed: wanted.seed, end });
-    let bar = bar(queries);
+    let bar = if shown { bar(queries) } else { ProgressBar::hidden() };
     let started = Instant::now();
     let window = Span { from: begin, to: end };
     let (mut written, mut bytes) = (0, 0);

@@ -204,6 +204,19 @@ impl Error {
     }
 }
 
+/// Writes the demo that is made where nothing is named into a folder, without a word.
+///
+/// # Errors
+/// The sentence of what went wrong.
+pub async fn make_demo(folder: PathBuf) -> Result<(), String> {
+    // Writing blocks.
+    let runtime = tokio::runtime::Handle::current();
+    let wanted = demo::Wanted::default();
+    let made = tokio::task::spawn_blocking(move || runtime.block_on(demo::make(&folder, &wanted, false)));
+    let made = made.await.map_err(|_| "writing it stopped unexpectedly".to_owned())?;
+    made.map(drop).map_err(|error| error.to_string())
+}
+
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -331,7 +344,7 @@ async fn open(
                 // A wrong question is told before the demo is made for it.
                 ask::compile(text, range, Utc::now(), &warehouse::history::DIALECT)?;
                 writeln!(io::stderr(), "note: no history is named, so the demo is made in ./{DEMO_DIR}, once")?;
-                let made = demo::make(&folder, &demo::Wanted::default()).await?;
+                let made = demo::make(&folder, &demo::Wanted::default(), true).await?;
                 writeln!(io::stderr(), "note: {made}")?;
             }
             (folder, unset())

@@ -33,7 +33,7 @@ use super::{
 use crate::annotation::Reader;
 
 /// Its folder, beside those of the days.
-const FOLDER: &str = "in_flight";
+pub(super) const FOLDER: &str = "in_flight";
 
 /// How often a reader begins anew because a look replaced what it was about to read.
 const ATTEMPTS: usize = 5;

@@ -33,6 +33,7 @@ mod tally;
 use std::{
     collections::HashMap,
     fs::{self, File},
+    hash::{Hash as _, Hasher as _},
     io::{self, Read as _},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -313,6 +314,20 @@ impl History {
             .collect();
         days.sort_unstable();
         Ok(days)
+    }
+
+    /// What is another number whenever a manifest was replaced, or a demo's times are moved by another day.
+    ///
+    /// Looks at every day's folder, so it belongs on a thread that may block.
+    pub fn generation(&self, now: DateTime<Utc>) -> Result<u64, Error> {
+        let days = self.days()?.into_iter().map(|date| self.day_folder(date));
+        let mut hash = std::hash::DefaultHasher::new();
+        for folder in days.chain([self.root.join(flight::FOLDER)]) {
+            let stamp = Stamp::of(&folder.join(manifest::NAME)).ok();
+            (folder, stamp.map(|Stamp { modified, length, inode }| (modified, length, inode))).hash(&mut hash);
+        }
+        self.meta.demo.map(|clock| clock.shift(now)).hash(&mut hash);
+        Ok(hash.finish())
     }
 
     /// The whole files of `table` that can hold rows whose time is in `[from, to)`, and whose start is before `started`.

@@ -123,6 +123,47 @@ fn midnight(date: NaiveDate, zone: Tz) -> DateTime<Utc> {
     }
 }
 
+/// The narrowest round width that is no less than `interval` and makes no more than `points` buckets of a range; all are
+/// milliseconds, and what is not positive asks for nothing.
+pub fn bucket_for(from: i64, to: i64, interval: i64, points: i64) -> query::Duration {
+    use query::Unit;
+    const LADDER: &[(u32, Unit)] = &[
+        (1, Unit::Second),
+        (2, Unit::Second),
+        (5, Unit::Second),
+        (10, Unit::Second),
+        (15, Unit::Second),
+        (30, Unit::Second),
+        (1, Unit::Minute),
+        (2, Unit::Minute),
+        (5, Unit::Minute),
+        (10, Unit::Minute),
+        (15, Unit::Minute),
+        (30, Unit::Minute),
+        (1, Unit::Hour),
+        (2, Unit::Hour),
+        (3, Unit::Hour),
+        (6, Unit::Hour),
+        (12, Unit::Hour),
+        (1, Unit::Day),
+        (1, Unit::Week),
+        (1, Unit::Month),
+        (1, Unit::Quarter),
+    ];
+    let range = to.saturating_sub(from).max(0);
+    let points = if points > 0 { points.min(MOST) } else { MOST };
+    let least = (range / points).saturating_add(i64::from(range % points > 0)).max(interval);
+    let width = |(count, unit): (u32, Unit)| query::Duration { count, unit };
+    // The calendar's months differ; the shortest counts.
+    let millis = |duration: query::Duration| match (duration.seconds(), duration.unit) {
+        (Some(seconds), _) => (seconds * 1e3) as i64,
+        (None, Unit::Month) => 28 * 86_400_000,
+        (None, _) => 90 * 86_400_000,
+    };
+    let fitting = LADDER.iter().copied().map(width).find(|width| millis(*width) >= least);
+    fitting.unwrap_or(query::Duration { count: 1, unit: Unit::Quarter })
+}
+
 /// The range as much earlier as `vs` says: days and longer on the clocks of the zone, shorter ones as they are.
 ///
 /// Buckets of both are compared one by one, so their width must divide the distance; the error says that it does not.

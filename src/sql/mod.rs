@@ -4,7 +4,9 @@
 
 mod dialect;
 mod render;
+mod signature;
 mod source;
 
 pub use dialect::{Cut, Derived, Dialect, Relation, identifier, table_column};
 pub use render::{Error, FromRollups, Output, Statement, expression, render};
+pub use signature::Signature;

@@ -647,6 +647,11 @@ impl Warehouse for Engine {
         self.history.meta().demo.and_then(|clock| clock.now)
     }
 
+    async fn generation(&self) -> Option<u64> {
+        let history = self.history.clone();
+        tokio::task::spawn_blocking(move || history.generation(Utc::now()).ok()).await.ok().flatten()
+    }
+
     async fn run(&self, statement: &Statement) -> Result<Rows, Error> {
         if let Some(rollup) = &statement.rollup
             && let Some(rows) = self.rolled_up(statement, rollup).await?

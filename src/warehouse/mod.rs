@@ -113,6 +113,11 @@ pub trait Warehouse: Send + Sync {
         None
     }
 
+    /// What changes whenever its answers about a part of time that is over can change; none where they always can.
+    async fn generation(&self) -> Option<u64> {
+        None
+    }
+
     /// Runs a statement. Dropping the future stops the engine.
     async fn run(&self, statement: &Statement) -> Result<Rows, Error>;
 

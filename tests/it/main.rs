@@ -11,6 +11,7 @@ mod hostile;
 mod judge;
 mod layers;
 mod limits;
+mod plugin;
 mod readme;
 mod rollups;
 mod seam;

@@ -1,0 +1,217 @@
+//! Answers that are kept: identical questions that are asked at the same time are answered once, and for a while after.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
+use futures::{
+    FutureExt as _,
+    future::{Shared, WeakShared},
+};
+use tokio::sync::Semaphore;
+
+use super::{Asked, Error, Range, compile, run};
+use crate::{
+    model::{Plan, Selects},
+    query,
+    sql::Statement,
+    warehouse::{self, Warehouse},
+};
+
+/// How long an answer about a time that is not over is kept: people who look at the same dashboard share it, and the
+/// shortest refresh of Grafana is as long.
+const SHORT: Duration = Duration::from_secs(5);
+
+/// Bytes of answers that one data source keeps.
+const KEPT: usize = 32 << 20;
+
+type Outcome = Result<Arc<Asked>, Arc<Error>>;
+type Flight = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// A warehouse whose answers are kept.
+///
+/// An answer about a time that is over lives until the warehouse's generation changes, any other for a few seconds. A
+/// question that nobody waits for any more is dropped, and the engine stops.
+pub struct Answers {
+    warehouse: Arc<dyn Warehouse>,
+    places: Arc<Semaphore>,
+    all: u32,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    flights: HashMap<Key, WeakShared<Flight>>,
+    kept: HashMap<Key, Kept>,
+    clock: u64,
+}
+
+/// What makes two questions the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    text: String,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    every: Option<query::Duration>,
+    zone: &'static str,
+    rows: u64,
+    gap: chrono::Duration,
+    generation: Option<u64>,
+}
+
+struct Kept {
+    asked: Arc<Asked>,
+    bytes: usize,
+    used: u64,
+    /// None as long as the warehouse is of the same generation.
+    until: Option<Instant>,
+}
+
+/// Where an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// The warehouse was asked.
+    Warehouse,
+    /// Somebody else was asking the same.
+    Shared,
+    /// It was kept.
+    Kept,
+}
+
+/// An answer, and where it comes from.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// The answer.
+    pub asked: Arc<Asked>,
+    /// Where it comes from.
+    pub from: From,
+}
+
+impl Answers {
+    /// The answers of a warehouse. Questions of everybody with the same `places`, of which there are `all`, wait for one.
+    pub fn new(warehouse: Arc<dyn Warehouse>, places: Arc<Semaphore>, all: u32) -> Answers {
+        Answers { warehouse, places, all, state: Arc::default() }
+    }
+
+    /// The warehouse.
+    pub fn warehouse(&self) -> &Arc<dyn Warehouse> {
+        &self.warehouse
+    }
+
+    /// Asks a panel query; with `anew`, whatever is kept.
+    pub async fn ask(&self, text: &str, range: &Range, anew: bool) -> Result<Told, Arc<Error>> {
+        let now = self.warehouse.now().unwrap_or_else(Utc::now);
+        let (plan, statement) = compile(text, range, now, self.warehouse.dialect())?;
+        let key = Key {
+            text: text.trim().to_owned(),
+            from: plan.window.from,
+            to: plan.window.to,
+            every: range.every,
+            zone: plan.zone.name(),
+            rows: range.rows,
+            gap: range.gap,
+            generation: self.warehouse.generation().await,
+        };
+        if !anew && let Some(asked) = self.kept(&key) {
+            return Ok(Told { asked, from: From::Kept });
+        }
+        let (flight, from) = self.flight(&key, plan, statement);
+        let asked = flight.await?;
+        Ok(Told { asked, from })
+    }
+
+    fn kept(&self, key: &Key) -> Option<Arc<Asked>> {
+        let mut state = lock(&self.state);
+        let State { kept, clock, .. } = &mut *state;
+        *clock += 1;
+        let kept = kept.get_mut(key)?;
+        kept.used = *clock;
+        kept.until.is_none_or(|end| Instant::now() < end).then(|| kept.asked.clone())
+    }
+
+    // Who asks the same joins; the engine works as long as anybody waits.
+    fn flight(&self, key: &Key, plan: Plan, statement: Statement) -> (Shared<Flight>, From) {
+        let mut state = lock(&self.state);
+        state.flights.retain(|_, flight| flight.upgrade().is_some());
+        if let Some(flight) = state.flights.get(key).and_then(WeakShared::upgrade)
+            && flight.peek().is_none()
+        {
+            return (flight, From::Shared);
+        }
+        let until = until(&plan, &statement, key.generation);
+        let asking = asking(self.warehouse.clone(), self.places.clone(), self.all, plan, statement);
+        let (kept, of) = (Arc::downgrade(&self.state), key.clone());
+        let flight: Flight = Box::pin(async move {
+            let asked = Arc::new(asking.await?);
+            if let Some(state) = kept.upgrade() {
+                lock(&state).keep(of, asked.clone(), until);
+            }
+            Ok(asked)
+        });
+        let flight = flight.shared();
+        if let Some(weak) = flight.downgrade() {
+            state.flights.insert(key.clone(), weak);
+        }
+        (flight, From::Warehouse)
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+// Beside others a question has a part of the memory only. One that needs more is asked again by itself.
+async fn asking(
+    warehouse: Arc<dyn Warehouse>,
+    places: Arc<Semaphore>,
+    all: u32,
+    plan: Plan,
+    statement: Statement,
+) -> Result<Asked, Error> {
+    let closed = |_| Error::Warehouse(warehouse::Error::Engine("it is being shut down".to_owned()));
+    {
+        let _place = places.acquire().await.map_err(closed)?;
+        match run(plan.clone(), statement.clone(), warehouse.as_ref()).await {
+            Err(Error::Warehouse(warehouse::Error::Memory { .. })) => {}
+            done => return done,
+        }
+    }
+    let _all = places.acquire_many(all).await.map_err(closed)?;
+    run(plan, statement, warehouse.as_ref()).await
+}
+
+// What is still going on, what it costs and who waits for it changes with every second.
+fn until(plan: &Plan, statement: &Statement, generation: Option<u64>) -> Option<Instant> {
+    let lasting = statement.shares.is_some()
+        || statement.reads.values().any(|window| window.selects == Selects::Overlapping)
+        || plan.before.as_ref().is_some_and(|before| before.window.to > plan.now);
+    let over = generation.is_some() && plan.window.to <= plan.now && !lasting;
+    if over { None } else { Instant::now().checked_add(SHORT) }
+}
+
+impl State {
+    fn keep(&mut self, key: Key, asked: Arc<Asked>, until: Option<Instant>) {
+        let bytes = asked.answer.rows.get_array_memory_size() + asked.sql.len() + key.text.len();
+        if bytes > KEPT / 4 {
+            return;
+        }
+        let now = Instant::now();
+        self.kept.retain(|known, kept| known.generation == key.generation && kept.until.is_none_or(|end| now < end));
+        self.clock += 1;
+        self.kept.insert(key, Kept { asked, bytes, used: self.clock, until });
+        let mut total: usize = self.kept.values().map(|kept| kept.bytes).sum();
+        while total > KEPT {
+            let Some(oldest) = self.kept.iter().min_by_key(|(_, kept)| kept.used).map(|(key, _)| key.clone()) else {
+                break;
+            };
+            if let Some(gone) = self.kept.remove(&oldest) {
+                total -= gone.bytes;
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The backend of Grafana's data source: the same [`ask`](crate::ask) as the command line's, over gRPC.
+//!
+//! ```text
+//! QueryData ─panel::Panel─▶ text, range ─Answers::ask─▶ Asked ─alert::sure─▶ Asked ─frame::frames─▶ Arrow IPC frames
+//! ```
+//!
+//! Grafana starts the program with a cookie in its environment and reads the address of the service from the first line of
+//! standard output. Nothing else is ever written there; what is to be told goes to standard error as flat JSON.
+//!
+//! | module | what it knows |
+//! | --- | --- |
+//! | `proto` | messages and services of the protocol that the SDK lacks |
+//! | `source` | data sources, opened once and kept while they stay the same |
+//! | `panel` | what a panel keeps of its question, and older versions of that |
+//! | `data` | panel queries, side by side, with their limits |
+//! | `alert` | what a rule may be told |
+//! | [`frame`] | answers as Arrow frames |
+//! | `refusal` | errors: status, source, sentence |
+//! | `health` | health and metrics |
+//! | `log`, `trace`, `metrics` | what is told of the work |
+
+mod alert;
+mod data;
+pub mod frame;
+mod health;
+mod log;
+mod metrics;
+mod panel;
+pub mod proto;
+mod refusal;
+mod source;
+mod trace;
+
+use std::{env, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+use grafana_plugin_sdk::{backend, pluginv2::diagnostics_server::DiagnosticsServer};
+use tokio::sync::Notify;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+
+use proto::{ControllerServer, DataServer, LONGEST};
+
+/// The data source's identity in Grafana.
+pub const ID: &str = "lakeapm-warehouse-datasource";
+
+/// How long what is in flight may take to finish after Grafana has asked for the end; it kills after two seconds.
+const GRACE: Duration = Duration::from_millis(1200);
+
+/// Whether Grafana started this process: its handshake's cookie is in the environment.
+pub fn is_wanted() -> bool {
+    env::var_os("grafana_plugin_type").is_some_and(|kind| kind == "datasource")
+}
+
+/// Serves until Grafana asks for the end.
+pub fn main() -> ExitCode {
+    log::begin(log::level(&env::var("GF_PLUGIN_LOG_LEVEL").unwrap_or_default()));
+    // DataFusion plans by recursion, and a stack that overflows cannot be caught.
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 << 20).build() {
+        Ok(runtime) => runtime,
+        Err(cause) => {
+            tracing::error!(cause = %cause, "cannot start");
+            return ExitCode::FAILURE;
+        }
+    };
+    let served = runtime.block_on(async { tokio::spawn(serve()).await });
+    // Blocking work, such as writing a demo, is not waited for.
+    runtime.shutdown_background();
+    match served {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(cause)) => {
+            tracing::error!(cause = %cause, "serving ended");
+            ExitCode::FAILURE
+        }
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+async fn serve() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let sources = Arc::new(source::Sources::new(demo_folder()));
+    let metrics = Arc::new(metrics::Metrics::default());
+    let end = Arc::new(Notify::new());
+
+    let (mut reporter, health) = tonic_health::server::health_reporter();
+    // What go-plugin asks for.
+    reporter.set_service_status("plugin", ServingStatus::Serving).await;
+
+    let data = Arc::new(data::Service::new(sources.clone(), metrics.clone()));
+    let diagnostics = DiagnosticsServer::new(health::Service::new(sources.clone(), metrics.clone()));
+    let (asked, ending) = (end.clone(), end.clone());
+    let router = Server::builder()
+        .add_service(health)
+        .add_service(ControllerServer::new(move || asked.notify_waiters()))
+        .add_service(DataServer::new(data))
+        .add_service(diagnostics.max_decoding_message_size(LONGEST));
+
+    let ended = async move { ending.notified().await };
+    tokio::pin!(ended);
+    // Registered before the address is told, so that no request for the end is missed.
+    let listener = backend::initialize().await?;
+    tracing::debug!("serving");
+    let served = router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), ended);
+    let late = async {
+        end.notified().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = served => served?,
+        () = late => tracing::debug!("what was in flight is cancelled"),
+    }
+    Ok(())
+}
+
+// Where the demo is kept that a data source without a history answers from: `data_dir` of the plugin's section in
+// Grafana's settings; else beside the folder of plugins, which is Grafana's own place for data; else with the temporary
+// files.
+fn demo_folder() -> PathBuf {
+    let set = env::var_os("GF_PLUGIN_DATA_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let installed = || {
+        let program = env::current_exe().ok()?;
+        let folder = program.parent()?;
+        let ours = folder.file_name()? == ID;
+        Some(folder.parent()?.parent().filter(|_| ours)?.to_owned())
+    };
+    set.or_else(installed).unwrap_or_else(env::temp_dir).join("lakeapm-demo-history")
+}

@@ -1,0 +1,197 @@
+//! Data sources: what Grafana sends of one with every request, opened once and kept while it stays the same.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use chrono::TimeDelta;
+use grafana_plugin_sdk::pluginv2::DataSourceInstanceSettings;
+use tokio::sync::{OnceCell, Semaphore};
+
+use super::refusal::{Kind, Refusal};
+use crate::{
+    ask::{self, Answers},
+    cli,
+    history::History,
+    query,
+    settings::Settings,
+    warehouse::{self, Warehouse},
+};
+
+/// A data source that nobody asks is forgotten after this long.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// The demo's name among the warehouses.
+const DEMO: &str = "demo";
+
+/// A data source that is open.
+pub struct Source {
+    /// Its identity in Grafana.
+    pub uid: String,
+    /// Its name in Grafana.
+    pub name: String,
+    /// What is set.
+    pub settings: Settings,
+    /// The history it answers from.
+    pub history: Arc<History>,
+    /// Who answers.
+    pub answers: Answers,
+}
+
+impl Source {
+    /// A range of this data source's, from and to as milliseconds since the epoch; at most so many rows, if Grafana sets
+    /// a limit.
+    pub fn range(&self, from: i64, to: i64, rows: Option<u64>) -> ask::Range {
+        let gap = self.settings.session_gap.and_then(query::Duration::seconds);
+        let gap = gap.map_or(crate::model::SESSION_GAP, |gap| TimeDelta::milliseconds((gap * 1e3) as i64));
+        ask::Range {
+            from: text(from),
+            to: text(to),
+            rows: self.settings.limits.rows.min(rows.unwrap_or(u64::MAX)).max(1),
+            gap,
+            ..ask::Range::default()
+        }
+    }
+}
+
+// As `query::instant` reads it.
+fn text(millis: i64) -> String {
+    millis.to_string()
+}
+
+/// The data sources of this process.
+pub struct Sources {
+    known: Mutex<HashMap<(i64, String), Known>>,
+    places: Arc<Semaphore>,
+    all: u32,
+    demo: PathBuf,
+    making: Arc<tokio::sync::Mutex<()>>,
+}
+
+struct Known {
+    updated: i64,
+    used: Instant,
+    source: Arc<OnceCell<Arc<Source>>>,
+}
+
+impl Sources {
+    /// None yet. A data source without a history has the demo, in the folder `demo`, made when it is first asked for.
+    pub fn new(demo: PathBuf) -> Sources {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // Questions share the engine's memory: more of them at a time would get less of it each than one needs.
+        let all = u32::try_from(cores.saturating_mul(2).max(2)).unwrap_or(2);
+        Sources {
+            known: Mutex::default(),
+            places: Arc::new(Semaphore::new(all as usize)),
+            all,
+            demo,
+            making: Arc::default(),
+        }
+    }
+
+    /// The data source of a request, opened if it is new or changed. What asks the one before goes on with that.
+    ///
+    /// # Errors
+    /// What is wrong with its settings or its history; it is tried again the next time.
+    pub async fn get(&self, org: i64, of: Option<&DataSourceInstanceSettings>) -> Result<Arc<Source>, Refusal> {
+        let of = of.ok_or_else(|| Refusal::new(Kind::Settings, "the request names no data source"))?;
+        let cell = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.retain(|_, known| known.used.elapsed() < IDLE);
+            let entry = known.entry((org, of.uid.clone())).or_insert_with(|| Known {
+                updated: of.last_updated_ms,
+                used: Instant::now(),
+                source: Arc::default(),
+            });
+            entry.used = Instant::now();
+            if entry.updated != of.last_updated_ms {
+                entry.updated = of.last_updated_ms;
+                entry.source = Arc::default();
+            }
+            entry.source.clone()
+        };
+        cell.get_or_try_init(|| self.open(of)).await.cloned()
+    }
+
+    /// The data sources that are open.
+    pub fn open_ones(&self) -> Vec<Arc<Source>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.values().filter_map(|known| known.source.get().cloned()).collect()
+    }
+
+    async fn open(&self, of: &DataSourceInstanceSettings) -> Result<Arc<Source>, Refusal> {
+        let wrong = |error: &dyn std::fmt::Display| Refusal::new(Kind::Settings, error.to_string());
+        let settings = Settings::of(&of.json_data, &of.decrypted_secure_json_data).map_err(|error| wrong(&error))?;
+        let folder = match (settings.warehouse.as_str(), &settings.history) {
+            ("" | DEMO, None) => self.made(&self.demo).await?,
+            (DEMO, Some(folder)) => self.made(absolute(folder)?).await?,
+            ("history", None) => self.made(&self.demo).await?,
+            ("" | "history", Some(folder)) => absolute(folder)?.to_owned(),
+            (name, _) => {
+                let known = warehouse::WAREHOUSES.iter().map(|entry| entry.name).chain([DEMO]);
+                let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
+                return Err(Refusal::new(
+                    Kind::Settings,
+                    format!("found the warehouse `{}`, expected one of {}", query::glance(name), known.join(", ")),
+                ));
+            }
+        };
+        let opened = settings.clone();
+        let (history, engine) = tokio::task::spawn_blocking(move || {
+            let history = Arc::new(History::open(&folder).map_err(warehouse::Error::History)?);
+            let engine = warehouse::history::Engine::new(history.clone())?.configured(&opened)?;
+            Ok((history, engine))
+        })
+        .await
+        .map_err(|_| Refusal::stopped())?
+        .map_err(|error: warehouse::Error| {
+            let kind = match error {
+                warehouse::Error::History(_) => Kind::Warehouse,
+                _ => Kind::Settings,
+            };
+            Refusal::new(kind, error.to_string())
+        })?;
+        let warehouse: Arc<dyn Warehouse> = Arc::new(engine);
+        tracing::debug!(uid = of.uid, "the data source is open");
+        Ok(Arc::new(Source {
+            uid: of.uid.clone(),
+            name: of.name.clone(),
+            settings,
+            history,
+            answers: Answers::new(warehouse, self.places.clone(), self.all),
+        }))
+    }
+
+    // The demo goes on being made when nobody waits for it any more.
+    async fn made(&self, folder: &Path) -> Result<PathBuf, Refusal> {
+        let (folder, making) = (folder.to_owned(), self.making.clone());
+        let made = tokio::spawn(async move {
+            let _one = making.lock().await;
+            if !folder.exists() {
+                tracing::info!("the demo is being made");
+                cli::make_demo(folder.clone()).await?;
+                tracing::info!("the demo is made");
+            }
+            Ok(folder)
+        });
+        let made = made.await.map_err(|_| Refusal::stopped())?;
+        made.map_err(|cause: String| {
+            Refusal::new(Kind::Settings, format!("the demo cannot be made: {cause}; `history` names a folder for it"))
+        })
+    }
+}
+
+// Grafana's working directory is nobody's business.
+fn absolute(folder: &Path) -> Result<&Path, Refusal> {
+    match folder.is_absolute() {
+        true => Ok(folder),
+        false => Err(Refusal::new(
+            Kind::Settings,
+            "the setting `history` is a relative path, expected the absolute path of a history's folder, such as \
+             `/var/lib/lakeapm/history`",
+        )),
+    }
+}
