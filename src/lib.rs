@@ -47,6 +47,7 @@
 //! | [`answer`] | an engine's rows in the shape the plan promised |
 //! | [`ask`] | a question from its text to its answer |
 //! | [`collect`] | a warehouse's rows into a history |
+//! | [`doctor`] | whether a data source works, and what mends it |
 //! | [`cli`] | the commands; the only place that prints |
 //! | [`plugin`] | Grafana's protocol: the services, data sources, frames; the only place that knows Grafana |
 //!
@@ -67,6 +68,7 @@ pub mod cli;
 pub mod collect;
 pub mod cost;
 pub mod demo;
+pub mod doctor;
 pub mod history;
 pub mod model;
 pub mod plugin;

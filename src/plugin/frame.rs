@@ -492,7 +492,7 @@ fn logs(asked: &Asked, about: &About) -> Result<Bytes, Error> {
 ///
 /// # Errors
 /// Arrow's.
-pub fn live(columns: &[Column], rows: &RecordBatch, ref_id: &str, notices: &[String]) -> Result<Value, ArrowError> {
+pub fn live(columns: &[Column], rows: &RecordBatch, ref_id: &str) -> Result<Value, ArrowError> {
     let mut fields = Vec::new();
     let mut values = Vec::new();
     for (column, array) in columns.iter().zip(rows.columns()) {
@@ -520,9 +520,8 @@ pub fn live(columns: &[Column], rows: &RecordBatch, ref_id: &str, notices: &[Str
         };
         values.push((0..rows.num_rows()).map(value).collect::<Vec<Value>>());
     }
-    let notices: Vec<Value> = notices.iter().map(|text| json!({"severity": "info", "text": text})).collect();
     Ok(json!({
-        "schema": {"refId": ref_id, "meta": {"type": "table", "typeVersion": [0, 1], "notices": notices}, "fields": fields},
+        "schema": {"refId": ref_id, "meta": {"type": "table", "typeVersion": [0, 1]}, "fields": fields},
         "data": {"values": values},
     }))
 }

@@ -1,7 +1,8 @@
 //! Whether a data source works, and what this process did.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use grafana_plugin_sdk::pluginv2::{
     CheckHealthRequest, CheckHealthResponse, CollectMetricsRequest, CollectMetricsResponse,
     check_health_response::HealthStatus, collect_metrics_response::Payload, diagnostics_server::Diagnostics,
@@ -9,7 +10,19 @@ use grafana_plugin_sdk::pluginv2::{
 use serde_json::json;
 use tonic::{Request, Response, Status};
 
-use super::{metrics::Metrics, source::Sources};
+use super::{
+    guarded,
+    metrics::Metrics,
+    refusal::Refusal,
+    source::{Source, Sources},
+};
+use crate::{
+    ask,
+    doctor::{self, Report, State},
+};
+
+/// How long a person who saves a data source waits.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The diagnostics of the plugin.
 pub struct Service {
@@ -31,14 +44,38 @@ impl Diagnostics for Service {
         request: Request<CheckHealthRequest>,
     ) -> Result<Response<CheckHealthResponse>, Status> {
         let context = request.into_inner().plugin_context.unwrap_or_default();
-        let opened = self.sources.get(context.org_id, context.data_source_instance_settings.as_ref()).await;
-        let (status, message, details) = match opened {
-            Ok(_) => (HealthStatus::Ok, "the history answers".to_owned(), json!({})),
-            Err(refusal) => (HealthStatus::Error, refusal.sentence, json!({})),
+        let of = context.data_source_instance_settings;
+        let examined = guarded(tokio::time::timeout(PATIENCE, async {
+            match self.sources.get(context.org_id, of.as_ref()).await {
+                Ok(source) => doctor::examine(&source.settings, &source.folder).await,
+                Err(Refusal { sentence, .. }) => Report::failed("settings", sentence, None),
+            }
+        }));
+        let report = match examined.await {
+            Some(Ok(report)) => report,
+            Some(Err(_)) => {
+                let seconds = PATIENCE.as_secs();
+                Report::failed(
+                    "time",
+                    format!("no answer within {seconds} s; a demo that is being made takes a minute"),
+                    None,
+                )
+            }
+            None => Report::failed("plugin", Refusal::stopped().sentence, None),
         };
+        let status = match report.state() {
+            State::Error => HealthStatus::Error,
+            State::Ok | State::Warning => HealthStatus::Ok,
+        };
+        // Grafana shows the verbose message on demand.
+        let lines = report.checks.iter().map(|check| {
+            let mend = check.mend.as_ref().map(|mend| format!(" → {mend}")).unwrap_or_default();
+            format!("{} {}: {}{mend}", check.state.name(), check.name, check.says)
+        });
+        let details = json!({"verboseMessage": lines.collect::<Vec<_>>().join("\n"), "checks": report.checks});
         Ok(Response::new(CheckHealthResponse {
             status: status.into(),
-            message,
+            message: report.message,
             json_details: details.to_string().into_bytes().into(),
         }))
     }
@@ -47,7 +84,24 @@ impl Diagnostics for Service {
         &self,
         _: Request<CollectMetricsRequest>,
     ) -> Result<Response<CollectMetricsResponse>, Status> {
-        let prometheus = self.metrics.text(&[]).into_bytes().into();
+        let mut lags = Vec::new();
+        for source in self.sources.open_ones() {
+            if let Some(Some(lag)) = guarded(lag(&source)).await {
+                lags.push((source.uid.clone(), lag));
+            }
+        }
+        let prometheus = self.metrics.text(&lags).into_bytes().into();
         Ok(Response::new(CollectMetricsResponse { metrics: Some(Payload { prometheus }) }))
     }
+}
+
+// Seconds that what is collected is behind now, as far as a day back.
+async fn lag(source: &Source) -> Option<f64> {
+    let range = ask::Range { from: "now-1d".into(), ..source.range(0, 0, None) };
+    let range = ask::Range { to: "now".into(), ..range };
+    let asking = source.answers.ask("queries", &range, false);
+    let told = tokio::time::timeout(source.limit().min(Duration::from_secs(5)), asking).await.ok()?.ok()?;
+    let now: DateTime<Utc> = told.asked.plan.window.to.min(told.asked.plan.now);
+    let behind = told.asked.answer.missing.iter().find(|(_, to)| *to >= now);
+    Some(behind.map_or(0.0, |(from, to)| (*to - *from).num_milliseconds() as f64 / 1e3))
 }

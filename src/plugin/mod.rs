@@ -16,24 +16,33 @@
 //! | `alert` | what a rule may be told |
 //! | [`frame`] | answers as Arrow frames |
 //! | `refusal` | errors: status, source, sentence |
+//! | `resource`, `complete` | what editors and variables ask for |
+//! | `live` | what is running now, as a channel |
 //! | `health` | health and metrics |
 //! | `log`, `trace`, `metrics` | what is told of the work |
 
 mod alert;
+mod complete;
 mod data;
 pub mod frame;
 mod health;
+mod live;
 mod log;
 mod metrics;
 mod panel;
 pub mod proto;
 mod refusal;
+mod resource;
 mod source;
 mod trace;
 
-use std::{env, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{env, panic::AssertUnwindSafe, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
-use grafana_plugin_sdk::{backend, pluginv2::diagnostics_server::DiagnosticsServer};
+use futures::FutureExt as _;
+use grafana_plugin_sdk::{
+    backend,
+    pluginv2::{diagnostics_server::DiagnosticsServer, resource_server::ResourceServer, stream_server::StreamServer},
+};
 use tokio::sync::Notify;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
@@ -92,7 +101,10 @@ async fn serve() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         .add_service(health)
         .add_service(ControllerServer::new(move || asked.notify_waiters()))
         .add_service(DataServer::new(data))
-        .add_service(diagnostics.max_decoding_message_size(LONGEST));
+        .add_service(diagnostics.max_decoding_message_size(LONGEST))
+        .add_service(ResourceServer::new(resource::Service::new(sources.clone())).max_decoding_message_size(LONGEST))
+        .add_service(StreamServer::new(live::Service::new(sources)).max_decoding_message_size(LONGEST));
+    end_on_signals(end.clone());
 
     let ended = async move { ending.notified().await };
     tokio::pin!(ended);
@@ -109,6 +121,24 @@ async fn serve() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         () = late => tracing::debug!("what was in flight is cancelled"),
     }
     Ok(())
+}
+
+// Grafana on a terminal passes Ctrl-C on to all its plugins and ends them itself afterwards, so that is ignored.
+fn end_on_signals(end: Arc<Notify>) {
+    tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
+    #[cfg(unix)]
+    tokio::spawn(async move {
+        let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+        if let Ok(mut terminate) = terminate {
+            terminate.recv().await;
+            end.notify_waiters();
+        }
+    });
+}
+
+/// The work's outcome; none if it panicked, which the log tells of.
+async fn guarded<T>(work: impl Future<Output = T>) -> Option<T> {
+    AssertUnwindSafe(work).catch_unwind().await.ok()
 }
 
 // Where the demo is kept that a data source without a history answers from: `data_dir` of the plugin's section in

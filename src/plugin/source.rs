@@ -35,13 +35,18 @@ pub struct Source {
     pub name: String,
     /// What is set.
     pub settings: Settings,
-    /// The history it answers from.
-    pub history: Arc<History>,
+    /// The folder of the history it answers from.
+    pub folder: PathBuf,
     /// Who answers.
     pub answers: Answers,
 }
 
 impl Source {
+    /// How long a question may take.
+    pub fn limit(&self) -> Duration {
+        Duration::from_secs(self.settings.limits.timeout.max(1))
+    }
+
     /// A range of this data source's, from and to as milliseconds since the epoch; at most so many rows, if Grafana sets
     /// a limit.
     pub fn range(&self, from: i64, to: i64, rows: Option<u64>) -> ask::Range {
@@ -139,11 +144,10 @@ impl Sources {
                 ));
             }
         };
-        let opened = settings.clone();
-        let (history, engine) = tokio::task::spawn_blocking(move || {
-            let history = Arc::new(History::open(&folder).map_err(warehouse::Error::History)?);
-            let engine = warehouse::history::Engine::new(history.clone())?.configured(&opened)?;
-            Ok((history, engine))
+        let (opened, place) = (settings.clone(), folder.clone());
+        let engine = tokio::task::spawn_blocking(move || {
+            let history = Arc::new(History::open(&place).map_err(warehouse::Error::History)?);
+            warehouse::history::Engine::new(history)?.configured(&opened)
         })
         .await
         .map_err(|_| Refusal::stopped())?
@@ -160,7 +164,7 @@ impl Sources {
             uid: of.uid.clone(),
             name: of.name.clone(),
             settings,
-            history,
+            folder,
             answers: Answers::new(warehouse, self.places.clone(), self.all),
         }))
     }

@@ -35,6 +35,10 @@ impl Warehouse for Demo {
         &super::history::DIALECT
     }
 
+    async fn keys(&self, _: Span, _: usize) -> Result<Vec<(String, u64)>, Error> {
+        Ok(Vec::new())
+    }
+
     async fn run(&self, _: &Statement) -> Result<Rows, Error> {
         Err(Error::Engine("the demo workload answers only from the history it is collected into".into()))
     }

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::{datatypes::DataType, record_batch::RecordBatch};
+use arrow::{
+    array::AsArray as _,
+    compute::cast,
+    datatypes::{DataType, UInt64Type},
+    record_batch::RecordBatch,
+};
 use async_trait::async_trait;
 use chrono::{DateTime, Duration, Utc};
 use datafusion::{
@@ -650,6 +655,42 @@ impl Warehouse for Engine {
     async fn generation(&self) -> Option<u64> {
         let history = self.history.clone();
         tokio::task::spawn_blocking(move || history.generation(Utc::now()).ok()).await.ok().flatten()
+    }
+
+    async fn keys(&self, window: Span, limit: usize) -> Result<Vec<(String, u64)>, Error> {
+        let window = Window { from: window.from, to: window.to, selects: Selects::Ended };
+        let instant = DIALECT.instant;
+        let text = format!(
+            "select key, count(*) as uses from (select unnest(map_keys(annotations)) as key from query where ended_at >= {} \
+             and ended_at < {}) as keys group by key order by uses desc, key limit {limit}",
+            instant(window.from),
+            instant(window.to)
+        );
+        let statement = Statement {
+            text,
+            reads: [(Relation::Query, window)].into(),
+            buckets: None,
+            window,
+            shares: None,
+            now: self.now().unwrap_or_else(Utc::now),
+            keys: Vec::new(),
+            selective: false,
+            outputs: Vec::new(),
+            rollup: None,
+        };
+        let mut keys = Vec::new();
+        for batch in self.answer(&statement).await?.batches {
+            let column = |nth: usize, kind| match batch.columns().get(nth) {
+                Some(column) => cast(column, kind).map_err(|cause| Error::Engine(cause.to_string())),
+                None => Err(Error::Engine("a column is missing".to_owned())),
+            };
+            let (names, uses) = (column(0, &DataType::Utf8)?, column(1, &DataType::UInt64)?);
+            let uses = uses.as_primitive::<UInt64Type>().values();
+            keys.extend(
+                names.as_string::<i32>().iter().zip(uses).filter_map(|(key, uses)| Some((key?.to_owned(), *uses))),
+            );
+        }
+        Ok(keys)
     }
 
     async fn run(&self, statement: &Statement) -> Result<Rows, Error> {

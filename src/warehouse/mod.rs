@@ -118,6 +118,10 @@ pub trait Warehouse: Send + Sync {
         None
     }
 
+    /// The raw keys of the annotations of queries that ended in a part of time and how many have them, most used first and
+    /// at most so many.
+    async fn keys(&self, window: Span, limit: usize) -> Result<Vec<(String, u64)>, Error>;
+
     /// Runs a statement. Dropping the future stops the engine.
     async fn run(&self, statement: &Statement) -> Result<Rows, Error>;
 

@@ -233,6 +233,51 @@ fn run(future: impl Future<Output = ()>) {
     runtime.block_on(future);
 }
 
+/// The JSON that a resource answers, and its status.
+async fn resource(channel: &Channel, path: &str, arguments: &str, body: Option<Value>) -> (i32, Value) {
+    let mut client = pluginv2::resource_client::ResourceClient::new(channel.clone());
+    let url = if arguments.is_empty() { path.to_owned() } else { format!("{path}?{arguments}") };
+    let request = pluginv2::CallResourceRequest {
+        plugin_context: Some(old_context(&history())),
+        path: path.into(),
+        method: if body.is_some() { "POST" } else { "GET" }.into(),
+        url,
+        headers: HashMap::new(),
+        body: body.map(|body| body.to_string().into_bytes()).unwrap_or_default().into(),
+    };
+    let mut parts = client.call_resource(request).await.unwrap().into_inner();
+    let first = parts.message().await.unwrap().unwrap();
+    assert!(parts.message().await.unwrap().is_none(), "one part");
+    (first.code, serde_json::from_slice(&first.body).unwrap())
+}
+
+fn old_context(source: &DataSourceInstanceSettings) -> pluginv2::PluginContext {
+    pluginv2::PluginContext {
+        org_id: 1,
+        data_source_instance_settings: Some(source.clone()),
+        ..pluginv2::PluginContext::default()
+    }
+}
+
+async fn health(channel: &Channel, source: &DataSourceInstanceSettings) -> (bool, String, Value) {
+    let mut client = DiagnosticsClient::new(channel.clone());
+    let request = pluginv2::CheckHealthRequest { plugin_context: Some(old_context(source)), headers: HashMap::new() };
+    let health = client.check_health(request).await.unwrap().into_inner();
+    let details: Value = serde_json::from_slice(&health.json_details).unwrap();
+    assert!(details.is_object(), "Grafana fails on anything else: {details}");
+    (health.status() == pluginv2::check_health_response::HealthStatus::Ok, health.message, details)
+}
+
+async fn metrics(channel: &Channel) -> String {
+    let request = pluginv2::CollectMetricsRequest { plugin_context: None };
+    let metrics = DiagnosticsClient::new(channel.clone()).collect_metrics(request).await.unwrap().into_inner();
+    String::from_utf8(metrics.metrics.unwrap().prometheus.to_vec()).unwrap()
+}
+
+fn panel(query: &str, format: &str) -> Value {
+    json!({"query": query, "format": format, "schemaVersion": 1})
+}
+
 const ALERT: &[(&str, &str)] = &[("FromAlert", "true"), ("X-Cache-Skip", "true"), ("http_X-Rule-Uid", "slow%2Fdag")];
 
 #[test]
@@ -240,22 +285,8 @@ fn a_panel_is_answered_with_one_typed_frame_a_series() {
     let plugin = Plugin::start("info");
     run(async {
         let channel = plugin.channel().await;
-        let mut diagnostics = DiagnosticsClient::new(channel.clone());
-        let health = diagnostics
-            .check_health(pluginv2::CheckHealthRequest {
-                plugin_context: Some(pluginv2::PluginContext {
-                    org_id: 1,
-                    data_source_instance_settings: Some(history()),
-                    ..pluginv2::PluginContext::default()
-                }),
-                headers: HashMap::new(),
-            })
-            .await
-            .unwrap()
-            .into_inner();
-        assert_eq!(health.status(), pluginv2::check_health_response::HealthStatus::Ok, "{}", health.message);
-        let details: Value = serde_json::from_slice(&health.json_details).unwrap();
-        assert!(details.is_object(), "Grafana fails on anything else: {details}");
+        let (ok, message, _) = health(&channel, &history()).await;
+        assert!(ok, "{message}");
 
         let range = (now() - 24 * HOUR, now());
         let panel = json!({"query": "p95 latency by annotation.dag", "format": "time_series", "schemaVersion": 1});
@@ -279,5 +310,430 @@ fn a_panel_is_answered_with_one_typed_frame_a_series() {
         }
         let sql = frames[0].meta["executedQueryString"].as_str().unwrap();
         assert!(sql.starts_with(r#"/* {"app":"lakeapm","dashboard":"d*\/1","panel":"7","user":"ann"} */ "#), "{sql}");
+    });
+}
+
+#[test]
+fn tables_lists_and_logs_have_their_types() {
+    let plugin = Plugin::start("info");
+    run(async {
+        let channel = plugin.channel().await;
+        let range = (now() - 24 * HOUR, now());
+        let queries = vec![
+            query("A", panel("queries, p95 latency, cost by dag top 3", "table"), range),
+            query("B", panel("list queries limit 7", "table"), range),
+            query("C", panel("list queries limit 7", "logs"), range),
+            query("D", panel("queries by dag where dag = 'nobody'", "time_series"), range),
+            query("E", panel("values of user", "table"), range),
+            query("F", panel("list runs where dag is not null", "logs"), range),
+        ];
+        let answers = ask(&channel, request(queries, &[])).await;
+        let only = |letter: &str| {
+            let mut all = frames(&answers[letter]);
+            assert_eq!(all.len(), 1, "{letter} is one frame");
+            all.remove(0)
+        };
+        let table = only("A");
+        assert_eq!((table.kind(), table.names()), ("table", vec!["dag", "queries", "p95 latency", "cost"]));
+        let units: Vec<Value> = (1..4).map(|nth| table.config(nth)["unit"].clone()).collect();
+        assert_eq!(units, ["short", "s", "currencyUSD"]);
+        let link = &table.config(0)["links"][0]["internal"];
+        assert_eq!(link["datasourceUid"], "wh");
+        assert_eq!(link["query"]["query"], "list queries where dag = '${__value.raw}'");
+        assert_eq!(table.batch.as_ref().unwrap().num_rows(), 4, "three and the others");
+
+        let list = only("B");
+        assert_eq!((list.kind(), list.batch.as_ref().unwrap().num_rows()), ("table", 7));
+        let id = list.names().iter().position(|name| *name == "query_id").unwrap();
+        assert_eq!(list.schema.field(id).data_type(), &DataType::Utf8, "an id is no number that rounds");
+
+        let logs = only("C");
+        assert_eq!((logs.kind(), &logs.meta["typeVersion"]), ("log-lines", &json!([0, 0])));
+        assert_eq!(logs.names(), ["timestamp", "body", "severity", "id", "labels"]);
+        assert_eq!(logs.meta["preferredVisualisationType"], "logs");
+        assert!(!logs.schema.field(0).is_nullable());
+        let labels = logs.batch.as_ref().unwrap().column(4).as_binary::<i32>().value(0).to_vec();
+        let labels: Value = serde_json::from_slice(&labels).unwrap();
+        assert!(labels["query_id"].is_string() && labels.get("text").is_none(), "{labels}");
+
+        let nothing = only("D");
+        assert_eq!((nothing.kind(), nothing.names().len()), ("timeseries-multi", 0), "nothing found has no fields");
+        assert!(!nothing.meta["executedQueryString"].as_str().unwrap().is_empty(), "and its SQL");
+
+        assert_eq!(only("E").names()[0], "user");
+        assert!(only("F").texts(1)[0].contains("dag="), "a line of what there is");
+        for frame in answers.values().flat_map(frames) {
+            for field in frame.schema.fields() {
+                let known = matches!(
+                    field.data_type(),
+                    DataType::Utf8
+                        | DataType::Int64
+                        | DataType::Float64
+                        | DataType::Boolean
+                        | DataType::Binary
+                        | DataType::Timestamp(TimeUnit::Nanosecond, None)
+                );
+                assert!(known, "Grafana's reader does not know {field}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_rule_gets_one_true_number_a_group_or_an_error() {
+    let plugin = Plugin::start("info");
+    run(async {
+        let channel = plugin.channel().await;
+        let rule = |letter: &str, text: &str, range| DataQuery {
+            max_data_points: 43_200,
+            interval_ms: 1000,
+            ..query(letter, panel(text, "time_series"), range)
+        };
+        let day = (now() - 24 * HOUR, now());
+        let begin = now() - 4 * 24 * HOUR;
+        let queries = vec![
+            rule("dags", "p95 latency by annotation.dag", day),
+            rule("nothing", "p95 latency by dag where dag = 'nobody'", day),
+            rule("none", "p95 latency where dag = 'nobody'", day),
+            rule("zero", "errors where dag = 'nobody'", day),
+            rule("before", "errors", (now() - 9 * 24 * HOUR, now() - 8 * 24 * HOUR)),
+            rule("partly", "errors", (begin - 24 * HOUR, now())),
+            rule("series", "queries every 1h", (now() - 5 * HOUR + 1000, now())),
+            rule("two", "queries, errors", day),
+            rule("list", "list queries", day),
+            rule("change", "queries by app vs 1d", day),
+            rule("both", "queries by app, annotation.app", day),
+        ];
+        let answers = ask(&channel, request(queries, ALERT)).await;
+        let only = |letter: &str| {
+            let mut all = frames(&answers[letter]);
+            assert_eq!(all.len(), 1, "{letter} is one frame");
+            all.remove(0)
+        };
+        let dags = only("dags");
+        assert_eq!((dags.kind(), dags.names()), ("numeric-long", vec!["dag", "p95 latency"]));
+        let named = dags.texts(0);
+        assert!(named.len() > 3 && named.contains(&"orders_ingest".to_owned()), "{named:?}");
+        assert_eq!(named.iter().collect::<std::collections::HashSet<_>>().len(), named.len(), "one row a dag");
+        assert!(
+            dags.numbers(1).iter().all(|number| number.is_some_and(|number| number > 0.0)),
+            "{:?}",
+            dags.numbers(1)
+        );
+        let sql = dags.meta["executedQueryString"].as_str().unwrap();
+        assert!(sql.contains(r#""rule":"slow\/dag""#), "the rule signs: {sql}");
+        assert!(only("nothing").names().is_empty(), "no group is no data");
+        assert!(only("none").names().is_empty(), "no query is no data, neither zero nor NaN");
+        assert_eq!(only("zero").numbers(0), [Some(0.0)], "nothing failed");
+        let changed = only("change");
+        assert_eq!(changed.names(), ["app", "queries change"]);
+        assert!(changed.numbers(1).iter().all(Option::is_some), "a change from nothing is no number");
+        assert_eq!(only("both").names()[..2], ["app", "annotation_app"], "labels are told apart");
+
+        let series = frames(&answers["series"]);
+        let times = series[0].batch.as_ref().unwrap().column(0).as_primitive::<TimestampNanosecondType>().len();
+        assert_eq!(times, 4, "the first hour is not whole");
+
+        for (letter, status, expected) in [
+            ("before", 422, "nothing is collected of the range, 2026-03-01T12:00:00Z to 2026-03-02T12:00:00Z"),
+            ("partly", 422, "2026-03-05T12:00:00Z to 2026-03-06T12:00:00Z is not collected"),
+            ("two", 400, "found 2 measures, expected one"),
+            ("list", 400, "found a list, expected a measure"),
+        ] {
+            let answer = &answers[letter];
+            assert!(answer.error.starts_with(expected), "{letter}: {}", answer.error);
+            assert_eq!((answer.status, answer.error_source.as_str()), (status, "downstream"), "{letter}");
+        }
+    });
+}
+
+#[test]
+fn a_bad_panel_query_fails_alone() {
+    let plugin = Plugin::start("trace");
+    run(async {
+        let channel = plugin.channel().await;
+        let day = (now() - 24 * HOUR, now());
+        let raw = |letter: &str, json: &[u8], range| DataQuery {
+            json: json.to_vec().into(),
+            ..query(letter, Value::Null, range)
+        };
+        let long = format!(r#"{{"query": "queries where dag = '{}'"}}"#, "x".repeat(10 << 20));
+        let mut queries = vec![query("good", panel("queries", "table"), day)];
+        let cases: &[(&str, Value, (i64, i64), &str)] = &[
+            ("word", panel("p95 latencie by dag", "table"), day, "no measure is called `latencie`"),
+            ("open", panel("queries where dag = 'x", "table"), day, "the text is not closed"),
+            ("blank", panel("", "table"), day, "found the end"),
+            ("variable", panel("queries where dag = $dag", "table"), day, "template variable `$dag` was not replaced"),
+            ("backwards", panel("queries", "time_series"), (day.1, day.0), "the range"),
+            ("early", panel("queries", "table"), (i64::MIN, day.1), "from: "),
+            ("late", panel("queries", "time_series"), (day.0, i64::MAX), "to: "),
+            ("zone", json!({"query": "queries", "timezone": "Mars/Olympus"}), day, "found the timezone"),
+            ("live", json!({"query": "queries", "mode": "live"}), day, "found the mode `live`"),
+            ("number", json!({"query": 7}), day, "the field `query`"),
+            ("two", panel("queries, errors", "time_series"), day, "found 2 measures, expected one"),
+            ("width", panel("queries every 1ms", "table"), day, "`every 1ms`"),
+        ];
+        queries.extend(cases.iter().map(|(letter, json, range, _)| query(letter, json.clone(), *range)));
+        queries.push(raw("json", b"{\"query\": ", day));
+        queries.push(raw("long", long.as_bytes(), day));
+        queries.push(DataQuery { time_range: None, ..query("timeless", panel("queries", "table"), day) });
+        let answers = ask(&channel, request(queries, &[])).await;
+        assert_eq!(frames(&answers["good"])[0].kind(), "table");
+        let more = [
+            ("json", "the panel's query is no JSON object"),
+            ("long", "found more than 65536 bytes"),
+            ("timeless", "the request has no time range"),
+        ];
+        for (letter, expected) in cases.iter().map(|case| (case.0, case.3)).chain(more) {
+            let answer = &answers[letter];
+            assert!(answer.error.starts_with(expected), "{letter}: {:?}", answer.error);
+            assert_eq!((answer.status, answer.error_source.as_str()), (400, "downstream"), "{letter}");
+            assert!(answer.frames.is_empty());
+        }
+    });
+}
+
+#[test]
+fn what_is_asked_again_is_kept_until_it_is_not_wanted() {
+    let plugin = Plugin::start("info");
+    run(async {
+        let channel = plugin.channel().await;
+        let day = (now() - 48 * HOUR, now() - 24 * HOUR);
+        let asked = async |headers: &[(&str, &str)]| {
+            let answers = ask(&channel, request(vec![query("A", panel("queries", "table"), day)], headers)).await;
+            frames(&answers["A"])[0].meta["custom"]["kept"].clone()
+        };
+        assert_eq!(asked(&[]).await, false);
+        assert_eq!(asked(&[]).await, true, "the same is kept");
+        assert_eq!(asked(&[("X-Cache-Skip", "true")]).await, false, "unless that is not wanted");
+        let text = metrics(&channel).await;
+        for line in [
+            "lakeapm_panel_queries_total{answered=\"warehouse\"} 2",
+            "lakeapm_panel_queries_total{answered=\"kept\"} 1",
+            "lakeapm_panel_query_errors_total{kind=\"question\"} 0",
+            "lakeapm_collector_lag_seconds{datasource=\"wh\"} 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is in\n{text}");
+        }
+
+        // Fifty at once, ten of which are the same.
+        let queries = (0..50).map(|nth| {
+            let text = format!("p95 latency by annotation.dag, user min {}", 1 + nth % 5);
+            query(&nth.to_string(), panel(&text, "time_series"), day)
+        });
+        let answers = ask(&channel, request(queries.collect(), &[])).await;
+        assert_eq!(answers.len(), 50);
+        for (letter, answer) in &answers {
+            assert_eq!(answer.error, "", "query {letter} of fifty at once");
+        }
+        let text = metrics(&channel).await;
+        let count = |of: &str| -> f64 {
+            let line = format!("lakeapm_panel_queries_total{{answered=\"{of}\"}} ");
+            text.lines().find_map(|found| found.strip_prefix(&line)).unwrap().parse().unwrap()
+        };
+        assert!(count("warehouse") <= 8.0, "identical questions are asked once:\n{text}");
+    });
+}
+
+#[test]
+fn health_names_what_is_wrong_and_no_secret_is_told() {
+    let plugin = Plugin::start("trace");
+    let secret = "correct horse battery staple";
+    run(async {
+        let channel = plugin.channel().await;
+        let (ok, message, details) = health(&channel, &history()).await;
+        assert!(ok && message.starts_with("the history answers: "), "{message}");
+        assert!(details["checks"].as_array().unwrap().iter().all(|check| check["state"] == "ok"), "{details}");
+        let wrong = [
+            (json!({"warehouse": "history", "history": "demo"}), "the setting `history` is a relative path"),
+            (json!({"history": "/nowhere/at/all"}), "no history at /nowhere/at/all"),
+            (json!({"warehouse": "oracle"}), "found the warehouse `oracle`, expected one of `history`"),
+            (
+                json!({"history": demo(), "limits": {"rows": secret}}),
+                "the setting `limits.rows` is wrong: expected u64",
+            ),
+            (json!([secret]), "the settings of the data source are no JSON object"),
+            (json!({"history": demo(), "bill": [{"usd_per_hour": -1.0}]}), "the bill"),
+        ];
+        for (nth, (json, expected)) in wrong.into_iter().enumerate() {
+            let mut source = source(json);
+            source.last_updated_ms = 100 + nth as i64;
+            source.decrypted_secure_json_data = HashMap::from([("password".to_owned(), secret.to_owned())]);
+            let (ok, message, details) = health(&channel, &source).await;
+            assert!(!ok, "{message}");
+            assert!(message.to_lowercase().contains(expected.to_lowercase().as_str()), "{message}");
+            assert!(!details.to_string().contains(secret), "{details}");
+            let request = QueryDataRequest {
+                plugin_context: Some(context(&source)),
+                headers: HashMap::new(),
+                queries: vec![query("A", panel("queries", "table"), (now() - HOUR, now()))],
+            };
+            let answer = &ask(&channel, request).await["A"];
+            assert_eq!(answer.error, message, "a panel says the same");
+        }
+        // It is mended, and works at once.
+        let mut source = history();
+        source.last_updated_ms = 999;
+        assert!(health(&channel, &source).await.0);
+    });
+    run(async {
+        let channel = plugin.channel().await;
+        let _: Empty = unary(channel, "/plugin.GRPCController/Shutdown", Empty {}).await.unwrap();
+    });
+    let (status, errors) = plugin.ended();
+    assert!(status.success(), "{status}");
+    assert!(!errors.contains(secret), "the secret is in {errors}");
+    assert!(!errors.contains("select"), "SQL is in {errors}");
+    for line in errors.lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+        assert!(line["@message"].is_string() && line["@level"].is_string(), "{line}");
+        let at = line["@timestamp"].as_str().unwrap();
+        assert_eq!(at.split_once('.').unwrap().1.len(), 7, "six digits and Z: {at}");
+        let flat = line.as_object().unwrap().values().all(|value| !value.is_object() && !value.is_array());
+        assert!(flat, "{line}");
+    }
+}
+
+#[test]
+fn editors_are_told_what_can_be_asked() {
+    let plugin = Plugin::start("info");
+    run(async {
+        let channel = plugin.channel().await;
+        let around = format!("from={}&to={}", now() - 24 * HOUR, now());
+        let get = async |path: &str, arguments: &str| {
+            let (code, answer) = resource(&channel, path, arguments, None).await;
+            assert_eq!(code, 200, "{path}: {answer}");
+            answer
+        };
+        let post = async |path: &str, body: Value| resource(&channel, path, "", Some(body)).await;
+        let named = |answer: &Value, key: &str| -> Vec<String> {
+            answer.as_array().unwrap().iter().map(|item| item[key].as_str().unwrap().to_owned()).collect()
+        };
+
+        let measures = get("measures", "").await;
+        assert_eq!(measures.as_array().unwrap().len(), lakeapm::model::MEASURES.len());
+        let latency = measures.as_array().unwrap().iter().find(|measure| measure["name"] == "latency").unwrap();
+        assert_eq!((&latency["unit"], &latency["class"]), (&json!("s"), &json!("experienced")));
+        assert!(latency["aggregates"].as_array().unwrap().contains(&json!("pNN")));
+        assert!(named(&get("dimensions", "").await, "name").contains(&"dag".to_owned()));
+        let keys = get("annotation-keys", &around).await;
+        assert!(named(&keys, "value").contains(&"annotation.dag".to_owned()), "{keys}");
+        let uses: Vec<i64> = keys.as_array().unwrap().iter().map(|key| key["queries"].as_i64().unwrap()).collect();
+        assert!(uses.is_sorted_by(|a, b| a >= b), "most used first: {uses:?}");
+
+        let values = get("values", &format!("dimension=dag&prefix=OR&where=status%3D'success'&{around}")).await;
+        assert_eq!(named(&values, "value"), ["orders_ingest"], "what begins so, in whatever case");
+        let tags = get("tag-keys", &around).await;
+        assert!(
+            named(&tags, "value").contains(&"user".to_owned())
+                && named(&tags, "value").contains(&"annotation.dag".to_owned())
+        );
+        let users = get("tag-values", &format!("key=user&{around}")).await;
+        assert!(users.as_array().unwrap().len() > 2, "{users}");
+
+        let (_, parsed) = post("parse", json!({"query": "p95 latency by dag"})).await;
+        let (_, formatted) = post("format", json!({"ast": parsed["ast"]})).await;
+        assert_eq!(formatted, json!({"query": "p95 latency by dag"}), "there and back");
+        let (code, wrong) = post("parse", json!({"query": "p95 latency by 😀"})).await;
+        assert_eq!((code, &wrong["error"]["from"], &wrong["error"]["to"]), (200, &json!(15), &json!(17)), "{wrong}");
+        let (_, unknown) = post("parse", json!({"query": "p95 latencie"})).await;
+        assert_eq!(unknown["error"]["nearest"], "latency");
+        assert!(unknown["ast"].is_object(), "the builder can still show it");
+
+        let text = "queries where dag = '";
+        let (_, offered) =
+            post("complete", json!({"query": text, "cursor": text.len(), "from": now() - 24 * HOUR, "to": now()}))
+                .await;
+        assert!(named(&offered, "insert").contains(&"'orders_ingest'".to_owned()), "{offered}");
+        let (_, offered) = post("complete", json!({"query": "p95 lat", "cursor": 7})).await;
+        assert_eq!(
+            (&offered[0]["insert"], &offered[0]["from"], &offered[0]["kind"]),
+            (&json!("latency"), &json!(4), &json!("measure"))
+        );
+        let sql = get("sql", &format!("query=queries%20by%20dag&every=1h&{around}")).await;
+        assert!(sql["sql"].as_str().unwrap().contains("select"), "{sql}");
+        assert!(get("sql", "query=queris").await["error"]["message"].is_string());
+
+        let rules = json!([{"dimension": "team", "keys": ["owner"]}]);
+        let statements = json!([{"sql": "/* {\"dag\": \"d\", \"owner\": \"core\"} */ select 1"}]);
+        let (_, tried) = post("rules-preview", json!({"rules": rules, "statements": statements})).await;
+        assert_eq!((&tried[0]["team"], &tried[0]["dag"]), (&json!("core"), &json!("d")), "{tried}");
+        let (_, refused) = post("rules-preview", json!({"rules": [{"dimension": "team"}]})).await;
+        assert!(refused["error"]["message"].is_string(), "{refused}");
+
+        for (path, body, code) in [
+            ("measure", json!({}), 404),
+            ("values", json!({"dimension": "dag; drop"}), 400),
+            ("values", json!({"dimension": "dag", "where": "1) or (signed"}), 400),
+            ("parse", json!({}), 400),
+            ("format", json!({"ast": {"measures": 7}}), 400),
+            ("complete", json!({"query": "q", "cursor": -1}), 400),
+        ] {
+            let (found, answer) = post(path, body.clone()).await;
+            assert_eq!(found, code, "{path} {body}: {answer}");
+            assert!(answer["message"].is_string(), "{answer}");
+        }
+    });
+}
+
+#[test]
+fn a_live_channel_shows_what_runs_and_ends_with_who_looks() {
+    let plugin = Plugin::start("info");
+    run(async {
+        let channel = plugin.channel().await;
+        let mut client = pluginv2::stream_client::StreamClient::new(channel.clone());
+        let subscribe = |path: &str| pluginv2::SubscribeStreamRequest {
+            plugin_context: Some(old_context(&history())),
+            path: path.into(),
+            data: Default::default(),
+        };
+        let status = client.subscribe_stream(subscribe("running")).await.unwrap().into_inner().status();
+        assert_eq!(status, pluginv2::subscribe_stream_response::Status::Ok);
+        let status = client.subscribe_stream(subscribe("secrets")).await.unwrap().into_inner().status();
+        assert_eq!(status, pluginv2::subscribe_stream_response::Status::NotFound);
+        let run = pluginv2::RunStreamRequest {
+            plugin_context: Some(old_context(&history())),
+            path: "running".into(),
+            data: Default::default(),
+        };
+        let mut packets = client.run_stream(run).await.unwrap().into_inner();
+        let first = packets.message().await.unwrap().unwrap();
+        let frame: Value = serde_json::from_slice(&first.data).unwrap();
+        assert_eq!(frame["schema"]["fields"][0]["name"], "started_at", "{frame}");
+        let next = tokio::time::timeout(Duration::from_secs(7), packets.message()).await;
+        assert!(next.is_err(), "the clock stands still, so nothing changes: {next:?}");
+    });
+    // Who looks is gone without a word; the end does not wait for a channel.
+    run(async {
+        let channel = plugin.channel().await;
+        let _: Empty = unary(channel, "/plugin.GRPCController/Shutdown", Empty {}).await.unwrap();
+    });
+    assert!(plugin.ended().0.success());
+}
+
+#[test]
+fn who_goes_away_disturbs_nobody() {
+    let plugin = Plugin::start("info");
+    run(async {
+        let channel = plugin.channel().await;
+        let day = (now() - 90 * HOUR, now());
+        let slow =
+            |nth: i64| query("A", panel(&format!("p95 latency by user, dag, statement min {nth}"), "table"), day);
+        for nth in 1..20 {
+            let asking = ask(&channel, request(vec![slow(nth)], &[("X-Cache-Skip", "true")]));
+            let _ = tokio::time::timeout(Duration::from_millis(5 * nth.unsigned_abs()), asking).await;
+        }
+        let began = Instant::now();
+        let answers = ask(&channel, request(vec![query("A", panel("queries", "table"), day)], &[])).await;
+        assert_eq!(answers["A"].error, "");
+        assert!(began.elapsed() < Duration::from_secs(20), "what nobody waits for holds no place");
+
+        // Five megabytes of a request that is wrong in no way but its length.
+        let filler = format!("{}queries", " ".repeat(60_000));
+        let many: Vec<DataQuery> = (0..85).map(|nth| query(&nth.to_string(), panel(&filler, "table"), day)).collect();
+        let request = request(many, &[]);
+        assert!(prost::Message::encoded_len(&request) > 5_000_000);
+        let answers = ask(&channel, request).await;
+        assert!(answers.len() == 85 && answers.values().all(|answer| answer.error.is_empty()));
     });
 }
