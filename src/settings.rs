@@ -332,7 +332,10 @@ fn wrong(
     read: &mut dyn FnMut(serde_json::Value) -> Option<String>,
 ) -> Result<(), Error> {
     let Some(cause) = read(value.clone()) else { return Ok(()) };
-    if let serde_json::Value::Object(fields) = value {
+    // One that is no object whatever is in it is wrong itself.
+    if let serde_json::Value::Object(fields) = value
+        && read(serde_json::Value::Object(serde_json::Map::new())).is_none()
+    {
         for (inner, value) in fields {
             wrong(&format!("{name}.{inner}"), value, &mut |value| {
                 read(serde_json::Value::Object(serde_json::Map::from_iter([(inner.clone(), value)])))
@@ -477,7 +480,11 @@ mod tests {
                 r#"{"session_gap": "hunter2"}"#,
                 "the setting `session_gap` is wrong: expected a length of time such as `10m`",
             ),
-            (r#"{"rules": [{"dimension": "hunter2"}]}"#, "entry 1 of `rules`: "),
+            (
+                r#"{"rules": [{"dimension": "hunter2"}]}"#,
+                "the setting `rules` is wrong: expected one of `app`, `person`, ",
+            ),
+            (r#"{"rules": [{"dimension": "app"}]}"#, "entry 1 of `rules`: rule 1 (app) has neither keys nor a pattern"),
             (r#"["hunter2"]"#, "the settings of the data source are no JSON object"),
             ("hunter2", "the settings of the data source are no JSON object"),
         ] {

@@ -41,7 +41,7 @@ impl Signature {
     /// A comment that nothing in it can end. Control characters are escaped by JSON already.
     pub fn comment(&self) -> String {
         let json = serde_json::to_string(self).unwrap_or_default();
-        format!("/* {} */", json.replace('/', "\\/").replace('\u{7f}', "\\u007f"))
+        format!("/* {} */", json.replace('*', "\\u002a").replace('\u{7f}', "\\u007f"))
     }
 }
 
