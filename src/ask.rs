@@ -4,7 +4,7 @@ mod answers;
 
 use std::time::{Duration, Instant};
 
-pub use answers::{Answers, From, Told};
+pub use answers::{Answers, Given, Told};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;

@@ -74,7 +74,7 @@ struct Kept {
 
 /// Where an answer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum Given {
     /// The warehouse was asked.
     Warehouse,
     /// Somebody else was asking the same.
@@ -89,7 +89,7 @@ pub struct Told {
     /// The answer.
     pub asked: Arc<Asked>,
     /// Where it comes from.
-    pub from: From,
+    pub given: Given,
 }
 
 impl Answers {
@@ -118,11 +118,11 @@ impl Answers {
             generation: self.warehouse.generation().await,
         };
         if !anew && let Some(asked) = self.kept(&key) {
-            return Ok(Told { asked, from: From::Kept });
+            return Ok(Told { asked, given: Given::Kept });
         }
-        let (flight, from) = self.flight(&key, plan, statement);
+        let (flight, given) = self.flight(&key, plan, statement);
         let asked = flight.await?;
-        Ok(Told { asked, from })
+        Ok(Told { asked, given })
     }
 
     fn kept(&self, key: &Key) -> Option<Arc<Asked>> {
@@ -135,13 +135,13 @@ impl Answers {
     }
 
     // Who asks the same joins; the engine works as long as anybody waits.
-    fn flight(&self, key: &Key, plan: Plan, statement: Statement) -> (Shared<Flight>, From) {
+    fn flight(&self, key: &Key, plan: Plan, statement: Statement) -> (Shared<Flight>, Given) {
         let mut state = lock(&self.state);
         state.flights.retain(|_, flight| flight.upgrade().is_some());
         if let Some(flight) = state.flights.get(key).and_then(WeakShared::upgrade)
             && flight.peek().is_none()
         {
-            return (flight, From::Shared);
+            return (flight, Given::Shared);
         }
         let until = until(&plan, &statement, key.generation);
         let asking = asking(self.warehouse.clone(), self.places.clone(), self.all, plan, statement);
@@ -157,7 +157,7 @@ impl Answers {
         if let Some(weak) = flight.downgrade() {
             state.flights.insert(key.clone(), weak);
         }
-        (flight, From::Warehouse)
+        (flight, Given::Warehouse)
     }
 }
 

@@ -7,6 +7,7 @@ mod arguments;
 mod bench;
 mod chart;
 mod demo;
+mod doctor;
 mod print;
 mod units;
 
@@ -47,6 +48,8 @@ enum Command {
     Sql(SqlArgs),
     /// Read the annotations of SQL: in, one JSON object a line {"sql": "…"}; out, what its comments say
     Annotations(AnnotationsArgs),
+    /// Look whether a history and its settings work, what they cannot answer, and what mends it
+    Doctor(DoctorArgs),
     /// Measure the annotation reader, the writer and the engine
     Bench(BenchArgs),
 }
@@ -136,6 +139,13 @@ struct AnnotationsArgs {
 }
 
 #[derive(Debug, Args)]
+struct DoctorArgs {
+    /// The settings, TOML
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Args)]
 struct BenchArgs {
     /// Measure questions on this history, a demo; without it, reading and writing
     #[arg(long, value_name = "DIR")]
@@ -190,6 +200,8 @@ enum Error {
         "no answer within {0} s; a shorter range or fewer groups take less, and `timeout` in `[limits]` allows more"
     )]
     Slow(u64),
+    #[error("{0}")]
+    Unwell(String),
     #[error("{0}")]
     Argument(String),
 }
@@ -271,6 +283,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Query(args) => answer(args).await,
         Command::Sql(args) => sql(&args),
         Command::Annotations(args) => annotations::run(&args),
+        Command::Doctor(args) => doctor::run(&args).await,
         Command::Bench(args) => bench::run(args).await,
     }
 }

@@ -279,15 +279,13 @@ fn condition(found: &mut Found, tokens: &[Token], typed: &str, clauses: &[&str],
         }
     };
     // The field of the test that the cursor is in.
-    let tested = |until: usize| {
-        let tested = tokens.get(..until).unwrap_or_default().iter().rev();
-        tested
-            .skip_while(|token| {
-                !matches!(token.kind, Kind::Key(_))
-                    && !matches!(&token.kind, Kind::Word(word) if !matches!(word.to_lowercase().as_str(), "not" | "in" | "like" | "between" | "any"))
-            })
-            .next()
+    const BETWEEN: &[&str] = &["not", "in", "like", "between", "any"];
+    let names = |token: &&Token| match &token.kind {
+        Kind::Key(_) => true,
+        Kind::Word(word) => !BETWEEN.contains(&word.to_lowercase().as_str()),
+        _ => false,
     };
+    let tested = |until: usize| tokens.get(..until).unwrap_or_default().iter().rev().find(names);
     match &last.kind {
         Kind::Compare(_) | Kind::Match { .. } => values(found, tokens.iter().rev().nth(1)),
         Kind::Open | Kind::Comma => {

@@ -127,8 +127,8 @@ impl proto::Data for Service {
                 let elapsed = began.elapsed();
                 match answered {
                     Ok((told, rows, frames)) => {
-                        metrics.answered(told.from, rows, told.asked.elapsed, elapsed);
-                        tracing::debug!(rows, seconds = elapsed.as_secs_f64(), from = ?told.from, "answered");
+                        metrics.answered(told.given, rows, told.asked.elapsed, elapsed);
+                        tracing::debug!(rows, seconds = elapsed.as_secs_f64(), given = ?told.given, "answered");
                         DataResponse { frames, status: 200, ..DataResponse::default() }
                     }
                     Err(refusal) => {
@@ -284,7 +284,7 @@ fn framed(
         uid: source.uid.clone(),
         name: source.name.clone(),
         notices: panel.notices.clone(),
-        kept: told.from != ask::From::Warehouse,
+        kept: told.given != ask::Given::Warehouse,
     };
     Ok(frame::frames(asked, shape(asked, panel, asker), &about)?)
 }

@@ -76,7 +76,7 @@ impl Diagnostics for Service {
         Ok(Response::new(CheckHealthResponse {
             status: status.into(),
             message: report.message,
-            json_details: details.to_string().into_bytes().into(),
+            json_details: details.to_string().into_bytes(),
         }))
     }
 
@@ -90,7 +90,7 @@ impl Diagnostics for Service {
                 lags.push((source.uid.clone(), lag));
             }
         }
-        let prometheus = self.metrics.text(&lags).into_bytes().into();
+        let prometheus = self.metrics.text(&lags).into_bytes();
         Ok(Response::new(CollectMetricsResponse { metrics: Some(Payload { prometheus }) }))
     }
 }

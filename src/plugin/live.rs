@@ -101,10 +101,9 @@ impl stream_server::Stream for Service {
             if let Some(shown) = &changed {
                 last = Some(shown.clone());
             }
-            let packet = changed.map(|shown| Ok(StreamPacket { data: shown.to_string().into_bytes().into() }));
-            std::future::ready(packet)
+            std::future::ready(changed.map(|shown| StreamPacket { data: shown.to_string().into_bytes() }))
         });
-        Ok(Response::new(Box::pin(changes)))
+        Ok(Response::new(Box::pin(changes.map(Ok))))
     }
 
     async fn publish_stream(

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::refusal::Kind;
-use crate::ask::From;
+use crate::ask::Given;
 
 /// Counters since the start.
 #[derive(Debug, Default)]
@@ -27,16 +27,16 @@ fn micros(time: Duration) -> u64 {
 
 impl Metrics {
     /// A panel query was answered with so many rows, after so long in the warehouse and in all.
-    pub fn answered(&self, from: From, rows: usize, warehouse: Duration, all: Duration) {
-        let counter = match from {
-            From::Warehouse => &self.asked,
-            From::Shared => &self.shared,
-            From::Kept => &self.kept,
+    pub fn answered(&self, given: Given, rows: usize, warehouse: Duration, all: Duration) {
+        let counter = match given {
+            Given::Warehouse => &self.asked,
+            Given::Shared => &self.shared,
+            Given::Kept => &self.kept,
         };
         counter.fetch_add(1, Ordering::Relaxed);
         self.rows.fetch_add(rows as u64, Ordering::Relaxed);
         self.total_us.fetch_add(micros(all), Ordering::Relaxed);
-        if from == From::Warehouse {
+        if given == Given::Warehouse {
             self.warehouse_us.fetch_add(micros(warehouse), Ordering::Relaxed);
         }
     }

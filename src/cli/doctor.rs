@@ -1,0 +1,30 @@
+//! `lakeapm doctor`: whether a data source works, what it cannot answer, and what mends it.
+
+use std::io::{self, Write as _};
+
+use super::{DoctorArgs, Error, print};
+use crate::{
+    doctor,
+    settings::{self, Settings},
+};
+
+/// Prints what was found, a line each, then the sentence.
+pub async fn run(args: &DoctorArgs) -> Result<(), Error> {
+    let settings = Settings::read(&args.config)?;
+    let folder = settings.history.clone().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.ok_or_else(|| settings::Error::NoHistory(args.config.clone()))?;
+    let report = doctor::examine(&settings, &folder).await;
+    let mut out = io::stdout().lock();
+    for check in &report.checks {
+        let says = print::line(&check.says, usize::MAX);
+        writeln!(out, "{:<8} {:<12} {says}", check.state.name(), check.name)?;
+        if let Some(mend) = &check.mend {
+            writeln!(out, "{:<8} {:<12} {}", "", "→", print::line(mend, usize::MAX))?;
+        }
+    }
+    out.flush()?;
+    match report.state() {
+        doctor::State::Error => Err(Error::Unwell(report.message)),
+        _ => Ok(()),
+    }
+}
