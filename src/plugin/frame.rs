@@ -530,3 +530,163 @@ pub fn live(columns: &[Column], rows: &RecordBatch, ref_id: &str) -> Result<Valu
 pub fn said(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+    use std::{io::Cursor, time::Instant};
+
+    use arrow::{
+        array::{
+            Date32Array, Decimal128Array, DictionaryArray, Int64Array, LargeStringArray, StringViewArray,
+            TimestampMicrosecondArray,
+        },
+        datatypes::Int32Type,
+    };
+    use arrow_ipc::reader::FileReader;
+
+    use super::*;
+    use crate::{answer::Answer, warehouse::history::DIALECT};
+
+    // The answer to a question with made-up rows.
+    fn asked(text: &str, columns: Vec<ArrayRef>) -> Asked {
+        let range = crate::ask::Range {
+            from: "2026-03-01T00:00:00Z".into(),
+            to: "2026-03-01T02:00:00Z".into(),
+            ..crate::ask::Range::default()
+        };
+        let now = "2026-03-02T00:00:00Z".parse().unwrap();
+        let (plan, statement) = crate::ask::compile(text, &range, now, &DIALECT).unwrap();
+        let fields = plan.columns.iter().zip(&columns);
+        let fields = fields.map(|(column, array)| Field::new(&column.name, array.data_type().clone(), true));
+        let rows = RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Vec<_>>())), columns).unwrap();
+        let columns = plan.columns.clone();
+        let answer = Answer { columns, rows, notices: vec!["known".into()], cut: false, missing: Vec::new() };
+        Asked { answer, sql: statement.text, elapsed: std::time::Duration::from_millis(7), plan }
+    }
+
+    fn read(bytes: &Bytes) -> (Arc<Schema>, Option<RecordBatch>) {
+        let mut reader = FileReader::try_new(Cursor::new(bytes), None).unwrap();
+        (reader.schema(), reader.next().map(Result::unwrap))
+    }
+
+    fn texts(values: &[&str]) -> ArrayRef {
+        Arc::new(StringArray::from(values.to_vec()))
+    }
+
+    #[test]
+    fn labels_are_bare_keys_where_they_are_alone() {
+        for (text, expected) in [
+            ("queries by dag, annotation.dag", ["dag", "annotation_dag"]),
+            ("queries by user, annotation.dag", ["user", "dag"]),
+            ("queries by annotation.\"any key\", user", ["any key", "user"]),
+            ("queries by annotation.a.b, annotation.A", ["a.b", "A"]),
+        ] {
+            let asked = asked(text, vec![texts(&["x"]), texts(&["y"]), Arc::new(Int64Array::from(vec![1]))]);
+            let names: Vec<String> = labels(&asked.answer.columns).into_iter().map(|(_, name)| name).collect();
+            assert_eq!(names, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_type_becomes_one_that_grafana_reads() {
+        let arrays: [(ArrayRef, Kind, DataType); 6] = [
+            (Arc::new(LargeStringArray::from(vec!["a"])), Kind::Text, DataType::Utf8),
+            (Arc::new(StringViewArray::from(vec!["a"])), Kind::Text, DataType::Utf8),
+            (Arc::new(DictionaryArray::<Int32Type>::from_iter(["a"])), Kind::Text, DataType::Utf8),
+            (
+                Arc::new(Decimal128Array::from(vec![12_345]).with_precision_and_scale(9, 2).unwrap()),
+                Kind::Number,
+                DataType::Float64,
+            ),
+            (Arc::new(Date32Array::from(vec![20_000])), Kind::Time, DataType::Timestamp(TimeUnit::Nanosecond, None)),
+            (
+                Arc::new(TimestampMicrosecondArray::from(vec![i64::MAX]).with_timezone("UTC")),
+                Kind::Time,
+                DataType::Timestamp(TimeUnit::Nanosecond, None),
+            ),
+        ];
+        for (array, kind, expected) in arrays {
+            let plain = plain(&array, kind).unwrap();
+            assert_eq!(plain.data_type(), &expected, "{:?}", array.data_type());
+            assert_eq!(plain.null_count(), 0, "nothing is lost of {:?}", array.data_type());
+        }
+        let decimal: ArrayRef = Arc::new(Decimal128Array::from(vec![12_345]).with_precision_and_scale(9, 2).unwrap());
+        let number = plain(&decimal, Kind::Number).unwrap();
+        assert_eq!(number.as_primitive::<Float64Type>().value(0), 123.45);
+    }
+
+    #[test]
+    fn a_series_is_a_frame_and_the_first_says_what_is_to_be_known() {
+        let hours = |nth: i64| 1_772_323_200_000_000 + nth * 3_600_000_000;
+        let asked = asked(
+            "queries by dag every 1h",
+            vec![
+                Arc::new(
+                    TimestampMicrosecondArray::from(vec![hours(0), hours(0), hours(1), hours(1)]).with_timezone("UTC"),
+                ),
+                texts(&["a", "b", "b", "a"]),
+                Arc::new(Int64Array::from(vec![Some(1), Some(2), None, Some(4)])),
+            ],
+        );
+        let about = About { ref_id: "A".into(), sql: "select".into(), ..About::default() };
+        let all = frames(&asked, Shape::Series, &about).unwrap();
+        assert_eq!(all.len(), 2);
+        let (first, rows) = read(&all[0]);
+        let meta: Value = serde_json::from_str(&first.metadata()["meta"]).unwrap();
+        assert_eq!(meta["notices"], json!([{"severity": "info", "text": "known"}]));
+        assert!(meta["notices"][0].get("inspect").is_none(), "Grafana cannot read `inspect`");
+        assert_eq!((&first.metadata()["refId"], &meta["executedQueryString"]), (&"A".to_owned(), &json!("select")));
+        let rows = rows.unwrap();
+        assert_eq!(rows.column(1).as_primitive::<Float64Type>().values().to_vec(), [1.0, 4.0]);
+        let (second, rows) = read(&all[1]);
+        let labels: Value = serde_json::from_str(&second.field(1).metadata()["labels"]).unwrap();
+        assert_eq!(labels, json!({"dag": "b"}));
+        let config: Value = serde_json::from_str(&second.field(1).metadata()["config"]).unwrap();
+        assert_eq!((&config["displayNameFromDS"], &config["unit"]), (&json!("b"), &json!("short")));
+        let rows = rows.unwrap();
+        assert!(rows.column(1).is_null(1), "an empty bucket is null, not zero");
+        let meta: Value = serde_json::from_str(&second.metadata()["meta"]).unwrap();
+        assert!(meta.get("notices").is_none() && meta["type"] == "timeseries-multi", "{meta}");
+    }
+
+    #[test]
+    fn of_too_many_series_the_largest_are_shown_and_it_is_said() {
+        let many = 100_000_i64;
+        let names: Vec<String> = (0..many).map(|nth| format!("dag {nth}")).collect();
+        let asked = asked(
+            "queries by dag every 1h",
+            vec![
+                Arc::new(
+                    TimestampMicrosecondArray::from(vec![1_772_323_200_000_000; names.len()]).with_timezone("UTC"),
+                ),
+                Arc::new(StringArray::from_iter_values(&names)),
+                Arc::new(Int64Array::from_iter_values(0..many)),
+            ],
+        );
+        let all = frames(&asked, Shape::Series, &About::default()).unwrap();
+        assert_eq!(all.len(), SERIES);
+        let (first, _) = read(&all[0]);
+        assert!(first.metadata()["meta"].contains("only the 10000 largest of 100000 series are shown"), "it is said");
+        assert!(first.field(1).metadata()["labels"].contains("dag 99999"), "the largest is there");
+    }
+
+    // Run by hand: `cargo test --release --lib -- --ignored --nocapture frame`.
+    #[test]
+    #[ignore = "a measurement"]
+    fn a_million_rows_are_encoded() {
+        let rows = 1_000_000;
+        let text = |nth: usize| texts_of((0..rows).map(|row| format!("value {}", row % (1000 + nth))));
+        fn texts_of(values: impl Iterator<Item = String>) -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(values))
+        }
+        let number = || -> ArrayRef { Arc::new(Int64Array::from_iter_values(0..rows as i64)) };
+        let asked = asked(
+            "queries, errors, aborts, users by dag, user, app, statement",
+            vec![text(0), text(1), text(2), text(3), number(), number(), number(), number()],
+        );
+        let began = Instant::now();
+        let all = frames(&asked, Shape::Table, &About::default()).unwrap();
+        eprintln!("1 000 000 rows of 8 columns: {:?}, {} bytes", began.elapsed(), all[0].len());
+    }
+}

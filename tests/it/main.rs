@@ -1,6 +1,7 @@
 //! The tests that look at LakeAPM from outside, in one program because each would link the engine again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod answers;
 mod cli;
 mod collected;
 mod cost;

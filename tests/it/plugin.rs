@@ -11,7 +11,7 @@ use std::{
 };
 
 use arrow::{
-    array::{Array, AsArray},
+    array::AsArray,
     datatypes::{DataType, Float64Type, TimeUnit, TimestampNanosecondType},
     record_batch::RecordBatch,
 };
@@ -123,7 +123,7 @@ fn source(json: Value) -> DataSourceInstanceSettings {
         id: 1,
         uid: "wh".into(),
         name: "Warehouse".into(),
-        json_data: json.to_string().into_bytes().into(),
+        json_data: json.to_string().into_bytes(),
         last_updated_ms: 1,
         ..DataSourceInstanceSettings::default()
     }
@@ -149,7 +149,7 @@ fn query(ref_id: &str, json: Value, (from, to): (i64, i64)) -> DataQuery {
         max_data_points: 500,
         interval_ms: 60_000,
         time_range: Some(TimeRange { from_epoch_ms: from, to_epoch_ms: to }),
-        json: json.to_string().into_bytes().into(),
+        json: json.to_string().into_bytes(),
         query_type: String::new(),
     }
 }
@@ -456,10 +456,8 @@ fn a_bad_panel_query_fails_alone() {
     run(async {
         let channel = plugin.channel().await;
         let day = (now() - 24 * HOUR, now());
-        let raw = |letter: &str, json: &[u8], range| DataQuery {
-            json: json.to_vec().into(),
-            ..query(letter, Value::Null, range)
-        };
+        let raw =
+            |letter: &str, json: &[u8], range| DataQuery { json: json.to_vec(), ..query(letter, Value::Null, range) };
         let long = format!(r#"{{"query": "queries where dag = '{}'"}}"#, "x".repeat(10 << 20));
         let mut queries = vec![query("good", panel("queries", "table"), day)];
         let cases: &[(&str, Value, (i64, i64), &str)] = &[
