@@ -38,7 +38,7 @@ mod trace;
 
 use std::{env, panic::AssertUnwindSafe, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
-use futures::FutureExt as _;
+use futures::{FutureExt as _, TryStreamExt as _};
 use grafana_plugin_sdk::{
     backend,
     pluginv2::{diagnostics_server::DiagnosticsServer, resource_server::ResourceServer, stream_server::StreamServer},
@@ -111,7 +111,9 @@ async fn serve() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     // Registered before the address is told, so that no request for the end is missed.
     let listener = backend::initialize().await?;
     tracing::debug!("serving");
-    let served = router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), ended);
+    // A small answer must not wait for the acknowledgement of the one before it.
+    let connections = TcpListenerStream::new(listener).inspect_ok(|connection| drop(connection.set_nodelay(true)));
+    let served = router.serve_with_incoming_shutdown(connections, ended);
     let late = async {
         end.notified().await;
         tokio::time::sleep(GRACE).await;

@@ -378,3 +378,25 @@ fn ten_thousand_groups_are_an_answer() {
     assert!(rows(&series).len() <= 100_000, "{} rows", rows(&series).len());
     assert!(!series["notices"].as_array().unwrap().is_empty(), "what is cut is said");
 }
+
+#[test]
+fn the_doctor_says_what_is_and_what_mends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let doctor = |settings: &str| {
+        let config = folder.path().join("lakeapm.toml");
+        std::fs::write(&config, settings).unwrap();
+        let output = lakeapm(&["doctor", "--config", config.to_str().unwrap()]);
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, out, err) = doctor(&format!("history = '{}'\n", demo().display()));
+    assert_eq!(code, Some(0), "{out}{err}");
+    for check in ["history", "files", "answer"] {
+        assert!(out.lines().any(|line| line.starts_with("ok") && line.contains(check)), "{check} is in\n{out}");
+    }
+    let (code, out, err) = doctor("history = '/nowhere/at/all'\n");
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(err.starts_with("lakeapm: no history at /nowhere/at/all"), "{err}");
+    assert!(out.contains('→'), "and what mends it: {out}");
+    let (code, _, err) = doctor("warehouse = 'history'\n");
+    assert_eq!((code, err.contains("name no history")), (Some(2), true), "{err}");
+}

@@ -738,3 +738,81 @@ fn who_goes_away_disturbs_nobody() {
         assert!(answers.len() == 85 && answers.values().all(|answer| answer.error.is_empty()));
     });
 }
+
+/// Kilobytes of memory that is a process's own.
+fn anonymous(plugin: &Plugin) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", plugin.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+fn median(mut times: Vec<f64>) -> (f64, f64) {
+    times.sort_by(f64::total_cmp);
+    (times[times.len() / 2], times[times.len() * 99 / 100])
+}
+
+// Run by hand, with `--release` for numbers that mean something, and LAKEAPM_HISTORY for a large demo whose clock moves:
+// `cargo test --release --test it -- --ignored --nocapture plugin::what_it_costs`
+#[test]
+#[ignore = "a measurement"]
+fn what_it_costs() {
+    let folder = std::env::var("LAKEAPM_HISTORY").map_or_else(|_| demo().to_owned(), PathBuf::from);
+    let source = source(json!({"warehouse": "history", "history": folder}));
+    let moving = std::env::var_os("LAKEAPM_HISTORY").is_some();
+    let end = if moving { Utc::now().timestamp_millis() / HOUR * HOUR } else { now() };
+    let starts = (0..9).map(|_| {
+        let began = Instant::now();
+        let plugin = Plugin::start("info");
+        run(async {
+            let mut health = tonic_health::pb::health_client::HealthClient::new(plugin.channel().await);
+            let request = tonic_health::pb::HealthCheckRequest { service: "plugin".into() };
+            health.check(request).await.unwrap();
+        });
+        began.elapsed().as_secs_f64() * 1e3
+    });
+    let (start, _) = median(starts.collect());
+    eprintln!("start to the first health answer: median {start:.0} ms of 9");
+    let plugin = Plugin::start("info");
+    std::thread::sleep(Duration::from_secs(1));
+    eprintln!("RssAnon after start: {} kB", anonymous(&plugin));
+    let ask = async |channel: &Channel, text: &str, headers: &[(&str, &str)]| {
+        let mut request = request(vec![query("A", panel(text, "table"), (end - 48 * HOUR, end - 24 * HOUR))], headers);
+        request.plugin_context = Some(context(&source));
+        let began = Instant::now();
+        let answers = ask(channel, request).await;
+        (began.elapsed().as_secs_f64() * 1e3, frames(&answers["A"]).remove(0))
+    };
+    run(async {
+        let channel = plugin.channel().await;
+        let (first, _) = ask(&channel, "queries", &[]).await;
+        eprintln!("the first panel query, which opens the history: {first:.0} ms");
+        let (mut kept, mut over) = (Vec::new(), Vec::new());
+        for _ in 0..500 {
+            kept.push(ask(&channel, "queries by app", &[]).await.0);
+        }
+        for _ in 0..100 {
+            let (all, frame) = ask(&channel, "queries by app", &[("X-Cache-Skip", "true")]).await;
+            over.push(all - frame.meta["stats"][1]["value"].as_f64().unwrap() * 1e3);
+        }
+        let ((kept, kept99), (over, over99)) = (median(kept), median(over));
+        eprintln!("a small panel query that is kept: median {kept:.2} ms, p99 {kept99:.2} ms");
+        eprintln!("a small panel query less its time in the engine: median {over:.2} ms, p99 {over99:.2} ms");
+        // Two hundred a second, twenty different ones, for ten seconds.
+        let texts: Vec<String> = (0..20).map(|nth| format!("p95 latency, queries by dag min {}", 1 + nth)).collect();
+        for text in &texts {
+            ask(&channel, text, &[]).await;
+        }
+        let began = tokio::time::Instant::now();
+        let asking = (0..2000).map(|nth: u32| {
+            let (text, channel) = (&texts[nth as usize % 20], channel.clone());
+            async move {
+                tokio::time::sleep_until(began + Duration::from_millis(5) * nth).await;
+                ask(&channel, text, &[]).await.0
+            }
+        });
+        let (median, p99) = median(futures::future::join_all(asking).await);
+        eprintln!("200 a second: median {median:.2} ms, p99 {p99:.2} ms");
+    });
+    std::thread::sleep(Duration::from_secs(2));
+    eprintln!("RssAnon after that: {} kB", anonymous(&plugin));
+}
