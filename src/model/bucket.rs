@@ -123,45 +123,62 @@ fn midnight(date: NaiveDate, zone: Tz) -> DateTime<Utc> {
     }
 }
 
+/// Round widths, narrow ones first.
+const LADDER: &[(u32, query::Unit)] = &[
+    (1, query::Unit::Second),
+    (2, query::Unit::Second),
+    (5, query::Unit::Second),
+    (10, query::Unit::Second),
+    (15, query::Unit::Second),
+    (30, query::Unit::Second),
+    (1, query::Unit::Minute),
+    (2, query::Unit::Minute),
+    (5, query::Unit::Minute),
+    (10, query::Unit::Minute),
+    (15, query::Unit::Minute),
+    (30, query::Unit::Minute),
+    (1, query::Unit::Hour),
+    (2, query::Unit::Hour),
+    (3, query::Unit::Hour),
+    (6, query::Unit::Hour),
+    (12, query::Unit::Hour),
+    (1, query::Unit::Day),
+    (1, query::Unit::Week),
+    (1, query::Unit::Month),
+    (1, query::Unit::Quarter),
+];
+
+/// The widest round width that is no more than `width` and divides the distance that `vs` names, so that the buckets of
+/// both times are compared one by one; the width itself if none does.
+pub fn dividing(width: query::Duration, vs: query::Duration) -> query::Duration {
+    let fits = |(count, unit): (u32, query::Unit)| {
+        let each = query::Duration { count, unit };
+        let fits = match (each.seconds(), vs.seconds(), width.seconds()) {
+            (Some(each), Some(vs), width) => width.is_none_or(|width| each <= width) && vs % each == 0.0,
+            // Months are whole days.
+            (Some(each), None, width) => width.is_none_or(|width| each <= width) && 86_400.0 % each == 0.0,
+            (None, ..) => unit == width.unit && unit == vs.unit,
+        };
+        fits.then_some(each)
+    };
+    LADDER.iter().rev().copied().find_map(fits).unwrap_or(width)
+}
+
 /// The narrowest round width that is no less than `interval` and makes no more than `points` buckets of a range; all are
 /// milliseconds, and what is not positive asks for nothing.
 pub fn bucket_for(from: i64, to: i64, interval: i64, points: i64) -> query::Duration {
-    use query::Unit;
-    const LADDER: &[(u32, Unit)] = &[
-        (1, Unit::Second),
-        (2, Unit::Second),
-        (5, Unit::Second),
-        (10, Unit::Second),
-        (15, Unit::Second),
-        (30, Unit::Second),
-        (1, Unit::Minute),
-        (2, Unit::Minute),
-        (5, Unit::Minute),
-        (10, Unit::Minute),
-        (15, Unit::Minute),
-        (30, Unit::Minute),
-        (1, Unit::Hour),
-        (2, Unit::Hour),
-        (3, Unit::Hour),
-        (6, Unit::Hour),
-        (12, Unit::Hour),
-        (1, Unit::Day),
-        (1, Unit::Week),
-        (1, Unit::Month),
-        (1, Unit::Quarter),
-    ];
     let range = to.saturating_sub(from).max(0);
     let points = if points > 0 { points.min(MOST) } else { MOST };
     let least = (range / points).saturating_add(i64::from(range % points > 0)).max(interval);
-    let width = |(count, unit): (u32, Unit)| query::Duration { count, unit };
+    let width = |(count, unit): (u32, query::Unit)| query::Duration { count, unit };
     // The calendar's months differ; the shortest counts.
     let millis = |duration: query::Duration| match (duration.seconds(), duration.unit) {
         (Some(seconds), _) => (seconds * 1e3) as i64,
-        (None, Unit::Month) => 28 * 86_400_000,
+        (None, query::Unit::Month) => 28 * 86_400_000,
         (None, _) => 90 * 86_400_000,
     };
     let fitting = LADDER.iter().copied().map(width).find(|width| millis(*width) >= least);
-    fitting.unwrap_or(query::Duration { count: 1, unit: Unit::Quarter })
+    fitting.unwrap_or(query::Duration { count: 1, unit: query::Unit::Quarter })
 }
 
 /// The range as much earlier as `vs` says: days and longer on the clocks of the zone, shorter ones as they are.
@@ -325,5 +342,37 @@ mod tests {
         let width = query::Duration { count: 1, unit: query::Unit::Second };
         let error = buckets(width, at("2026-01-01T00:00:00Z"), at("2026-02-01T00:00:00Z"), Tz::UTC).unwrap_err();
         assert!(error.to_string().contains("`every 1h` fits"), "{error}");
+    }
+
+    #[test]
+    fn a_panel_gets_a_round_width_that_fits_its_points() {
+        const DAY: i64 = 86_400_000;
+        for (range, interval, points, expected) in [
+            (DAY, 60_000, 500, "5m"),
+            (DAY, 1000, 43_200, "2s"),
+            (DAY, 0, 0, "2s"),
+            (7 * DAY, 600_000, 1000, "15m"),
+            (30 * DAY, 0, 100, "12h"),
+            (365 * DAY, 0, 100, "1w"),
+            (3650 * DAY, 0, 100, "1q"),
+            (i64::MAX, 0, 1, "1q"),
+            (-5, -5, -5, "1s"),
+        ] {
+            let width = bucket_for(0, range, interval, points);
+            assert_eq!(width.to_string(), expected, "{range} ms in {points} points, at least {interval} ms");
+        }
+        for (width, vs, expected) in [
+            ("15m", "1d", "15m"),
+            ("2h", "1h", "1h"),
+            ("1w", "1d", "1d"),
+            ("1h", "1M", "1h"),
+            ("1w", "1M", "1d"),
+            ("1M", "1M", "1M"),
+            ("10s", "7s", "1s"),
+            ("1q", "7d", "1w"),
+        ] {
+            let parse = |text| crate::query::every(text).unwrap();
+            assert_eq!(dividing(parse(width), parse(vs)).to_string(), expected, "{width} against {vs}");
+        }
     }
 }

@@ -16,7 +16,7 @@ mod resolve;
 mod roll;
 mod synonym;
 
-pub use bucket::{bucket_for, buckets};
+pub use bucket::{bucket_for, buckets, dividing};
 pub use condition::{NONE, OWN_APP, TOUCHED};
 pub use dimension::{DIMENSIONS, Dimension, Origin, STATEMENTS, STATUSES, Values as DimensionValues, dimension};
 pub use error::{Error, Mismatch};

@@ -244,8 +244,10 @@ fn range(source: &Source, query: &DataQuery, panel: &Panel, asker: &Asker) -> Re
     range.zone = panel.zone;
     let series = panel.format.is_none_or(|format| format == Format::TimeSeries);
     if let (true, false, Ok(PanelQuery::Measures(measures))) = (series, asker.alert, query::parse(&panel.query)) {
-        let every =
-            measures.every.unwrap_or_else(|| model::bucket_for(from, to, query.interval_ms, query.max_data_points));
+        let every = measures.every.unwrap_or_else(|| {
+            let width = model::bucket_for(from, to, query.interval_ms, query.max_data_points);
+            measures.vs.map_or(width, |vs| model::dividing(width, vs))
+        });
         range.every = Some(every);
         // Whole buckets: the same whenever within one they are asked, and none is known in part because of the range.
         let instant = DateTime::<Utc>::from_timestamp_millis;

@@ -105,6 +105,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         .add_service(ResourceServer::new(resource::Service::new(sources.clone())).max_decoding_message_size(LONGEST))
         .add_service(StreamServer::new(live::Service::new(sources)).max_decoding_message_size(LONGEST));
     end_on_signals(end.clone());
+    end_with_parent(end.clone());
 
     let ended = async move { ending.notified().await };
     tokio::pin!(ended);
@@ -126,6 +127,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 }
 
 // Grafana on a terminal passes Ctrl-C on to all its plugins and ends them itself afterwards, so that is ignored.
+#[cfg_attr(not(unix), allow(unused_variables))]
 fn end_on_signals(end: Arc<Notify>) {
     tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
     #[cfg(unix)]
@@ -135,6 +137,19 @@ fn end_on_signals(end: Arc<Notify>) {
             terminate.recv().await;
             end.notify_waiters();
         }
+    });
+}
+
+// A Grafana that is killed tells nobody; the system then gives its plugins to somebody else.
+#[cfg_attr(not(unix), allow(unused_variables))]
+fn end_with_parent(end: Arc<Notify>) {
+    #[cfg(unix)]
+    tokio::spawn(async move {
+        let parent = std::os::unix::process::parent_id();
+        while std::os::unix::process::parent_id() == parent {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+        end.notify_waiters();
     });
 }
 
