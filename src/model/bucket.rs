@@ -371,7 +371,13 @@ mod tests {
             ("10s", "7s", "1s"),
             ("1q", "7d", "1w"),
         ] {
-            let parse = |text| crate::query::every(text).unwrap();
+            let parse = |text: &str| {
+                let text = format!("queries vs {text}");
+                let crate::query::PanelQuery::Measures(query) = crate::query::parse(&text).unwrap() else {
+                    panic!("{text}")
+                };
+                query.vs.unwrap()
+            };
             assert_eq!(dividing(parse(width), parse(vs)).to_string(), expected, "{width} against {vs}");
         }
     }

@@ -114,8 +114,9 @@ impl proto::Data for Service {
             let (sources, metrics) = (self.sources.clone(), self.metrics.clone());
             let (asker, of, org) = (asker.clone(), of.clone(), context.org_id);
             let uid = of.as_ref().as_ref().map_or("", |of| of.uid.as_str()).to_owned();
+            // Of the highest level, so that whatever is told carries it.
             let span =
-                tracing::debug_span!("panel query", refId = letter, uid, traceID = trace.id, alert = asker.alert);
+                tracing::error_span!("panel query", refId = letter, uid, traceID = trace.id, alert = asker.alert);
             let asking = async move {
                 let began = Instant::now();
                 let asked = asked(&sources, org, of.as_ref().as_ref(), &query, &asker).await;
