@@ -38,6 +38,9 @@ func run() error {
 	if len(os.Args) < 3 {
 		return fmt.Errorf("found %d arguments, expected `check BINARY` or `bench BINARY`", len(os.Args)-1)
 	}
+	if os.Args[1] == "peer" {
+		return runPeer(os.Args[2]) // one run of the bench's peer
+	}
 	flags := flag.NewFlagSet("host", flag.ExitOnError)
 	history := flags.String("history", "", "the folder of a demo history whose now is "+now.Format(time.RFC3339))
 	only := flags.String("only", "", "run the checks whose sentence has this text")

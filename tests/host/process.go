@@ -62,6 +62,11 @@ type process struct {
 // start starts the binary as Grafana's process manager does: the handshake cookie, nothing of the host's environment,
 // gRPC only, and everything logged.
 func start(binary string, env ...string) (*process, error) {
+	return launch(binary, &text{}, env...)
+}
+
+// launch starts the binary and keeps what it answers, unless answers is nil.
+func launch(binary string, answers *text, env ...string) (*process, error) {
 	folder, err := os.MkdirTemp("", "lakeapm-plugin-")
 	if err != nil {
 		return nil, err
@@ -72,7 +77,7 @@ func start(binary string, env ...string) (*process, error) {
 	if err := os.Symlink(binary, executable); err != nil {
 		return nil, err
 	}
-	p := &process{stderr: &text{}, grafana: &text{}, answers: &text{}}
+	p := &process{stderr: &text{}, grafana: &text{}, answers: answers}
 	p.cmd = exec.Command(executable)
 	p.cmd.Env = append([]string{"GF_VERSION=12.4.0", "GF_EDITION=Open Source"}, env...)
 	p.client = goplugin.NewClient(&goplugin.ClientConfig{
@@ -143,6 +148,9 @@ func (k keeping) RecvMsg(m any) error {
 
 // keep keeps what was answered, to look for secrets in it. Frames of a million rows are not kept.
 func (p *process) keep(reply any, err error) {
+	if p.answers == nil {
+		return
+	}
 	if err != nil {
 		fmt.Fprintln(p.answers, err)
 		return
