@@ -2,8 +2,8 @@
 //
 //     node scripts/prerequisites.mjs [run|test]
 //
-// `run` is enough to build and run; `test`, the default, is all that the checks need. With CI=true and as root, what
-// Debian has packages for is installed.
+// `run` is enough to build and run; `test`, the default, is all that the checks need. What only one step of the tests
+// needs is named and no more, unless CI=true. With CI=true and as root, what Debian has packages for is installed.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -60,7 +60,8 @@ const rust = stated("Cargo.toml", /^rust-version = "(.+)"$/m);
 const rustup = "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh";
 const component = (name) => (output("rustup", ["--version"]) === null ? `install Rust by rustup: ${rustup}` : `rustup component add ${name}`);
 
-// Each: its name, what it is for, what is wrong or null, and the command for it by system. `debian` is its package.
+// Each: its name, what it is for, the step that goes without it, what is wrong or null, and the command for it by system.
+// `debian` is its package.
 const PREREQUISITES = [
   {
     name: "Node.js",
@@ -97,6 +98,15 @@ const PREREQUISITES = [
     wrong: () => version(output("cargo", ["clippy", "--version"]), "0.1"),
     command: () => component("clippy"),
   },
+  {
+    name: "Go",
+    for: "test",
+    step: "Grafana's conformance host",
+    // Asked where it is used: from 1.21 on, Go fetches the version that a module asks for.
+    wrong: () => version(output("go", ["-C", "tests/host", "version"])?.replace(/^go version go/, ""), stated("tests/host/go.mod", /^go (.+)$/m)),
+    debian: "golang-go",
+    command: () => (process.platform === "darwin" ? "brew install go" : "see https://go.dev/doc/install"),
+  },
 ];
 
 /** Those of `asked` that are missing, each with what is wrong. */
@@ -104,21 +114,32 @@ function missing(asked) {
   return asked.map((each) => ({ ...each, is: each.wrong() })).filter((each) => each.is !== null);
 }
 
-const purpose = process.argv[2] ?? "test";
-let lacking = missing(PREREQUISITES.filter((each) => purpose === "test" || each.for !== "test"));
+/** What is wrong with a prerequisite and the command for it, or null where it is there. */
+export function absent(name) {
+  return missing(PREREQUISITES.filter((each) => each.name === name))[0] ?? null;
+}
 
-const packages = lacking.flatMap((each) => each.debian ?? []);
-const may = process.env.CI === "true" && process.platform === "linux" && process.getuid() === 0;
-if (packages.length > 0 && may && output("apt-get", ["--version"]) !== null) {
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  for (const args of [["update"], ["install", "--yes", "--no-install-recommends", ...packages]]) {
-    console.log(`> apt-get ${args.join(" ")}`);
-    spawnSync("apt-get", args, { stdio: "inherit", env });
+/** Names what is missing for a purpose; whether everything that it cannot go without is there. */
+function prepare(purpose) {
+  const ci = process.env.CI === "true";
+  let lacking = missing(PREREQUISITES.filter((each) => purpose === "test" || each.for !== "test"));
+  const packages = lacking.flatMap((each) => each.debian ?? []);
+  const may = ci && process.platform === "linux" && process.getuid() === 0;
+  if (packages.length > 0 && may && output("apt-get", ["--version"]) !== null) {
+    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+    for (const args of [["update"], ["install", "--yes", "--no-install-recommends", ...packages]]) {
+      console.log(`> apt-get ${args.join(" ")}`);
+      spawnSync("apt-get", args, { stdio: "inherit", env });
+    }
+    lacking = missing(lacking);
   }
-  lacking = missing(lacking);
+  for (const each of lacking) {
+    const without = each.step && !ci ? `\n         without it this is not run: ${each.step}` : "";
+    console.error(`missing: ${each.name} (${each.is})\n         ${each.command()}${without}`);
+  }
+  return lacking.every((each) => each.step && !ci);
 }
 
-for (const each of lacking) {
-  console.error(`missing: ${each.name} (${each.is})\n         ${each.command()}`);
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  process.exitCode = prepare(process.argv[2] ?? "test") ? 0 : 1;
 }
-process.exitCode = lacking.length > 0 ? 1 : 0;

@@ -3,10 +3,14 @@
 //     node scripts/test.mjs [step …]
 //
 // All steps are run whatever happens to the ones before, so that one run tells all that is wrong. The last line is
-// `N passed, N failed`: every test counts as one, and so does every other step.
+// `N passed, N failed`: every test counts as one, and so does every other step. A step whose tool is missing is not run,
+// which is said at the end again; in continuous integration (CI=true) it has failed.
 
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+
+import { absent } from "./prerequisites.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -22,22 +26,40 @@ const STEPS = [
     env: { RUSTDOCFLAGS: "-D warnings" },
   },
   { name: "test", title: "Tests", args: ["test", "--no-fail-fast"], counts: true },
+  { name: "host", title: "Grafana's conformance host", needs: "Go", commands: host, counts: true },
 ];
 
-/** Runs a step, shows what it prints, and counts. */
-function run(step) {
+/** The commands of the host: Go's own checks, then the program that the Rust tests built, as Grafana runs it. */
+function host() {
+  const built = ["build", "--bin", "lakeapm", "--message-format", "json-render-diagnostics"];
+  const found = spawnSync("cargo", built, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 1 << 28 });
+  const messages = (found.stdout ?? "").split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+  const binary = messages.findLast((message) => message.executable && message.target.name === "lakeapm")?.executable;
+  if (found.status !== 0 || !binary) throw new Error("the program does not build");
+  const program = join(root, "target", process.platform === "win32" ? "host.exe" : "host");
+  const folder = join(root, "tests", "host");
+  return [
+    { program: "gofmt", args: ["-l", "-d", "."], cwd: folder, silent: true },
+    { program: "go", args: ["vet", "./..."], cwd: folder },
+    { program: "go", args: ["build", "-o", program, "."], cwd: folder },
+    { program, args: ["check", binary, "--readme", "README.md"] },
+  ];
+}
+
+/** Runs a command, shows what it prints, and counts the tests it tells of. */
+function command({ program, args, cwd = root, env, silent }, counts) {
   return new Promise((resolve) => {
-    const started = performance.now();
-    const stdio = ["ignore", step.counts ? "pipe" : "inherit", "inherit"];
-    const child = spawn("cargo", step.args, { cwd: root, stdio, env: { ...process.env, ...step.env } });
-    let [passed, failed, rest] = [0, 0, ""];
+    const stdio = ["ignore", counts || silent ? "pipe" : "inherit", "inherit"];
+    const child = spawn(program, args, { cwd, stdio, env: { ...process.env, ...env } });
+    let [passed, failed, rest, printed] = [0, 0, "", false];
     child.stdout?.setEncoding("utf8").on("data", (text) => {
       process.stdout.write(text);
+      printed = true;
       const lines = (rest + text).split("\n");
       rest = lines.pop();
       for (const line of lines) {
-        const counts = line.match(/^test result: .*?(\d+) passed; (\d+) failed;/);
-        if (counts) [passed, failed] = [passed + Number(counts[1]), failed + Number(counts[2])];
+        const result = line.match(/^test result: .*?(\d+) passed; (\d+) failed;/);
+        if (result) [passed, failed] = [passed + Number(result[1]), failed + Number(result[2])];
       }
     });
     let ended = false;
@@ -45,14 +67,32 @@ function run(step) {
       if (ended) return;
       ended = true;
       if (cause) console.error(cause);
-      // A step that fails without a failed test, such as by not compiling, is one failure.
-      if (!step.counts && ok) passed = 1;
-      if (!ok && failed === 0) failed = 1;
-      resolve({ ...step, ok, passed, failed, seconds: (performance.now() - started) / 1000 });
+      resolve({ ok: ok && !(silent && printed), passed, failed });
     };
-    child.on("error", (error) => end(false, `cannot run cargo: ${error.message}`));
-    child.on("close", (code, signal) => end(code === 0, signal && `cargo was ended by ${signal}`));
+    child.on("error", (error) => end(false, `cannot run ${program}: ${error.message}`));
+    child.on("close", (code, signal) => end(code === 0, signal && `${program} was ended by ${signal}`));
   });
+}
+
+/** Runs a step: its commands, until one fails. */
+async function run(step) {
+  const started = performance.now();
+  let [ok, passed, failed] = [true, 0, 0];
+  try {
+    const commands = step.commands?.() ?? [{ program: "cargo", args: step.args, env: step.env }];
+    for (const each of commands) {
+      const done = await command(each, step.counts);
+      [ok, passed, failed] = [done.ok, passed + done.passed, failed + done.failed];
+      if (!ok) break;
+    }
+  } catch (error) {
+    console.error(error.message);
+    ok = false;
+  }
+  // A step that fails without a failed test, such as by not compiling, is one failure.
+  if (!step.counts && ok) passed = 1;
+  if (!ok && failed === 0) failed = 1;
+  return { ...step, ok, passed, failed, seconds: (performance.now() - started) / 1000 };
 }
 
 /** `3 min 5 s`. */
@@ -70,7 +110,15 @@ if (unknown !== undefined) {
 
 const done = [];
 for (const step of STEPS.filter((each) => asked.length === 0 || asked.includes(each.name))) {
-  console.log(`\n== ${step.title}: ${Object.entries(step.env ?? {}).map(([key, value]) => `${key}="${value}" `).join("")}cargo ${step.args.join(" ")}`);
+  const lacks = step.needs && absent(step.needs);
+  if (lacks) {
+    const must = process.env.CI === "true";
+    console.error(`\n== ${step.title}: NOT RUN, because ${step.needs} is missing: ${lacks.is}\n   ${lacks.command()}`);
+    done.push({ ...step, ok: !must, skipped: !must, passed: 0, failed: must ? 1 : 0, seconds: 0 });
+    continue;
+  }
+  const said = step.args ? `: ${Object.entries(step.env ?? {}).map(([key, value]) => `${key}="${value}" `).join("")}cargo ${step.args.join(" ")}` : "";
+  console.log(`\n== ${step.title}${said}`);
   const result = await run(step);
   console.log(`== ${step.title}: ${result.ok ? "passed" : "FAILED"} in ${time(result.seconds)}`);
   done.push(result);
@@ -78,8 +126,8 @@ for (const step of STEPS.filter((each) => asked.length === 0 || asked.includes(e
 
 console.log("\n== Summary");
 for (const step of done) {
-  const tests = step.counts ? `, ${step.passed} passed, ${step.failed} failed` : "";
-  console.log(`${step.ok ? "passed" : "FAILED"}  ${step.title}${tests}, ${time(step.seconds)}`);
+  const tests = step.counts && !step.skipped ? `, ${step.passed} passed, ${step.failed} failed` : "";
+  console.log(`${step.skipped ? "NOT RUN" : step.ok ? "passed" : "FAILED"}  ${step.title}${step.skipped ? `: ${step.needs} is missing` : `${tests}, ${time(step.seconds)}`}`);
 }
 const sum = (key) => done.reduce((total, step) => total + step[key], 0);
 console.log(`\n${sum("passed")} passed, ${sum("failed")} failed`);
