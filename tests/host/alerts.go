@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/grafana/grafana-plugin-sdk-go/backend"
@@ -45,12 +47,45 @@ func (h *host) alerts() {
 			}
 			return wrong.all()
 		})
-		check("a range that reaches beyond what is collected is an error that says so", func(p *process) error {
-			answer, err := p.one(s, alert(), rule("p95 latency by annotation.dag", "time_series", now.Add(-time.Hour), now.Add(30*time.Minute)))
-			if err != nil {
+		check("a range that reaches beyond what is collected is an error that says so, also where nothing of it is collected", func(p *process) error {
+			var wrong faults
+			for _, question := range []string{"p95 latency by annotation.dag", "errors", "queries every 1h"} {
+				for _, reach := range [][2]time.Duration{{-time.Hour, 30 * time.Minute}, {-time.Hour, 6 * time.Minute}, {2 * time.Hour, 3 * time.Hour}} {
+					answer, err := p.one(s, alert(), rule(question, "time_series", now.Add(reach[0]), now.Add(reach[1])))
+					if err != nil {
+						wrong.err(err)
+					} else if err := failed(answer, "collected"); err != nil {
+						wrong.add("`%s` from %s to %s of now: %w", question, reach[0], reach[1], err)
+					}
+				}
+			}
+			return wrong.all()
+		})
+		check("where the collector has stopped half a day ago, a rule over the last hour is an error, and one over the day before is answered", func(p *process) error {
+			stopped := filepath.Join(h.folder, "stopped")
+			if err := os.CopyFS(stopped, os.DirFS(h.history)); err != nil {
 				return err
 			}
-			return failed(answer, "collected")
+			for _, day := range []string{"2026-11-20", "2026-11-21"} {
+				if err := os.RemoveAll(filepath.Join(stopped, day)); err != nil {
+					return err
+				}
+			}
+			behind := s
+			behind.uid, behind.json = "stopped", map[string]any{"history": stopped}
+			var wrong faults
+			for _, question := range []string{"errors", "p95 latency by dag"} {
+				answer, err := p.one(behind, alert(), rule(question, "time_series", now.Add(-time.Hour), now))
+				if err != nil {
+					return err
+				}
+				if err := failed(answer, "collected", "2026-11-20"); err != nil {
+					wrong.add("`%s`: %w", question, err)
+				}
+				_, err = p.frames(behind, alert(), rule(question, "time_series", now.Add(-36*time.Hour), now.Add(-12*time.Hour)))
+				wrong.err(err)
+			}
+			return wrong.all()
 		})
 		check("a range that begins before anything was collected is an error that says so", func(p *process) error {
 			answer, err := p.one(s, alert(), rule("queries", "time_series", now.Add(-20*day), now))
@@ -115,7 +150,7 @@ func (h *host) alerts() {
 			return nil
 		})
 		check("several measures in one alert are refused: their instances would have the same labels", func(p *process) error {
-			return p.refused(s, alert(), rule("queries, errors by app", "time_series", from, now), "one measure|several|single|one value")
+			return p.refused(s, alert(), rule("queries, errors by app", "time_series", from, now), "2 measures|several")
 		})
 		check("a row limit that cuts an alert's groups is an error, never fewer instances", func(p *process) error {
 			limited := s

@@ -44,7 +44,7 @@ func (h *host) bench(parts string, rows int) error {
 	return nil
 }
 
-func show_(what, number, limit string) { fmt.Printf("%-62s %12s   %s\n", what, number, limit) }
+func tell(what, number, limit string) { fmt.Printf("%-62s %12s   %s\n", what, number, limit) }
 
 // benchStart measures from starting the process to the first health answer, and what it takes when nobody asks.
 func (h *host) benchStart() error {
@@ -66,8 +66,8 @@ func (h *host) benchStart() error {
 			return fmt.Errorf("the health is %s: %s", result.Status, result.Message)
 		}
 	}
-	show_("start to first health answer, median of 11", millis(quantile(took, 0.5)), "under 300 ms")
-	show_("start to first health answer, worst", millis(quantile(took, 1)), "")
+	tell("start to first health answer, median of 11", millis(quantile(took, 0.5)), "under 300 ms")
+	tell("start to first health answer, worst", millis(quantile(took, 1)), "")
 
 	p, err := launch(h.binary, nil)
 	if err != nil {
@@ -82,7 +82,7 @@ func (h *host) benchStart() error {
 	if err != nil {
 		return err
 	}
-	show_("idle memory after a health check (RssAnon)", mib(idle), "under 60 MB")
+	tell("idle memory after a health check (RssAnon)", mib(idle), "under 60 MB")
 	return nil
 }
 
@@ -119,8 +119,8 @@ func (h *host) benchOverhead() error {
 			kept = append(kept, took)
 		}
 	}
-	show_("a small panel query, engine excluded: kept answer, median of 2000", millis(quantile(kept, 0.5)), "under 1 ms")
-	show_("the same, p99", millis(quantile(kept, 0.99)), "")
+	tell("a small panel query, engine excluded: kept answer, median of 2000", millis(quantile(kept, 0.5)), "under 1 ms")
+	tell("the same, p99", millis(quantile(kept, 0.99)), "")
 
 	anew := headers()
 	anew["X-Cache-Skip"] = "true"
@@ -144,8 +144,8 @@ func (h *host) benchOverhead() error {
 		whole = append(whole, took)
 		fresh = append(fresh, took-time.Duration((a-b)*1e9))
 	}
-	show_("the same asked anew, less the engine's own time, median of 100", millis(quantile(fresh, 0.5)), "under 1 ms")
-	show_("the same asked anew, with the engine", millis(quantile(whole, 0.5)), "")
+	tell("the same asked anew, less the engine's own time, median of 100", millis(quantile(fresh, 0.5)), "under 1 ms")
+	tell("the same asked anew, with the engine", millis(quantile(whole, 0.5)), "")
 	return nil
 }
 
@@ -170,7 +170,7 @@ func (h *host) benchRate() error {
 			return err
 		}
 	}
-	show_(fmt.Sprintf("the %d panel queries once, one after the other", len(panels)), fmt.Sprintf("%.1f s", time.Since(began).Seconds()), "")
+	tell(fmt.Sprintf("the %d panel queries once, one after the other", len(panels)), fmt.Sprintf("%.1f s", time.Since(began).Seconds()), "")
 
 	const rate, seconds = 200, 30
 	took := make([]time.Duration, rate*seconds)
@@ -198,16 +198,16 @@ func (h *host) benchRate() error {
 			wrong++
 		}
 	}
-	show_(fmt.Sprintf("%d panel queries a second for %d s: p99", rate, seconds), millis(quantile(took, 0.99)), "under 500 ms")
-	show_("the same: median", millis(quantile(took, 0.5)), "")
-	show_("the same: worst", millis(quantile(took, 1)), "")
-	show_("the same: answered a second", fmt.Sprintf("%.0f", float64(len(took)-wrong)/all.Seconds()), "200")
-	show_("the same: errors", fmt.Sprint(wrong), "0")
+	tell(fmt.Sprintf("%d panel queries a second for %d s: p99", rate, seconds), millis(quantile(took, 0.99)), "under 500 ms")
+	tell("the same: median", millis(quantile(took, 0.5)), "")
+	tell("the same: worst", millis(quantile(took, 1)), "")
+	tell("the same: answered a second", fmt.Sprintf("%.0f", float64(len(took)-wrong)/all.Seconds()), "200")
+	tell("the same: errors", fmt.Sprint(wrong), "0")
 	heavy, err := p.memory("RssAnon")
 	if err != nil {
 		return err
 	}
-	show_("memory after it (RssAnon)", mib(heavy), "")
+	tell("memory after it (RssAnon)", mib(heavy), "")
 	return nil
 }
 
@@ -284,12 +284,12 @@ func (h *host) benchRows(rows int) error {
 	mine, theirs := quantile(took, 0.5), quantile(peer.took, 0.5)
 	slices.Sort(peaks)
 	slices.Sort(peer.peaks)
-	show_("plugin: QueryData as its client sees it, median of 3", seconds(mine), "")
-	show_("Grafana's Go path: select, sqlutil, Arrow, median of 3", seconds(theirs), peer.server)
-	show_("time, plugin / Go", fmt.Sprintf("%.2f", mine.Seconds()/theirs.Seconds()), "at most 0.5")
-	show_("plugin: peak memory (VmHWM)", mib(peaks[runs/2]), "")
-	show_("Grafana's Go path: peak memory (VmHWM)", mib(peer.peaks[runs/2]), "")
-	show_("memory, plugin / Go", fmt.Sprintf("%.2f", float64(peaks[runs/2])/float64(peer.peaks[runs/2])), "at most 0.5")
+	tell("plugin: QueryData as its client sees it, median of 3", seconds(mine), "")
+	tell("Grafana's Go path: select, sqlutil, Arrow, median of 3", seconds(theirs), peer.server)
+	tell("time, plugin / Go", fmt.Sprintf("%.2f", mine.Seconds()/theirs.Seconds()), "at most 0.5")
+	tell("plugin: peak memory (VmHWM)", mib(peaks[runs/2]), "")
+	tell("Grafana's Go path: peak memory (VmHWM)", mib(peer.peaks[runs/2]), "")
+	tell("memory, plugin / Go", fmt.Sprintf("%.2f", float64(peaks[runs/2])/float64(peer.peaks[runs/2])), "at most 0.5")
 	return nil
 }
 

@@ -1,8 +1,8 @@
 // Command host proves that the program serves Grafana: it starts it as Grafana does, calls every service, and reads every
 // answer with Grafana's own Go packages.
 //
-//	host check BINARY [--history D] [--only TEXT]   checks, one sentence a line; exits 1 where one failed
-//	host bench BINARY [--history D] [--rows N]      the plugin's numbers, and its peer's
+//	host check BINARY [--history D] [--only TEXT] [--readme PAGE]       checks, one sentence a line; exits 1 where one failed
+//	host bench BINARY [--history D] [--parts PART,…] [--rows N]         the plugin's numbers, and its peer's
 //
 // Without `--history` it makes itself a demo history with the binary. `--only` runs the checks whose sentence has the text.
 package main
@@ -45,6 +45,7 @@ func run() error {
 	history := flags.String("history", "", "the folder of a demo history whose now is "+now.Format(time.RFC3339))
 	only := flags.String("only", "", "run the checks whose sentence has this text")
 	rows := flags.Int("rows", 1_000_000, "rows of the table that is measured beside the peer")
+	readme := flags.String("readme", "", "a page that lists the checks, which is checked too")
 	parts := flags.String("parts", "", "the measurements to take, of "+measurements+"; all without it")
 	if err := flags.Parse(os.Args[3:]); err != nil {
 		return err
@@ -72,7 +73,7 @@ func run() error {
 	}
 	switch os.Args[1] {
 	case "check":
-		return h.check_all()
+		return h.checkAll(*readme)
 	case "bench":
 		return h.bench(*parts, *rows)
 	default:
@@ -89,7 +90,7 @@ func (h *host) demo(folder string, size ...string) error {
 	return nil
 }
 
-func (h *host) check_all() error {
+func (h *host) checkAll(readme string) error {
 	h.starting()
 	h.answers()
 	h.alerts()
@@ -101,6 +102,14 @@ func (h *host) check_all() error {
 	h.streams()
 	h.secrecy()
 	h.ending()
+	if readme != "" && h.only == "" {
+		fmt.Println("\nDocumentation")
+		list := h.listed
+		h.check("the README lists these checks", func() error {
+			h.listed = list
+			return h.readme(readme)
+		})
+	}
 
 	word := "ok"
 	if len(h.failed) > 0 {

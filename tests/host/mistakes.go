@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/grafana/grafana-plugin-sdk-go/data"
 	"github.com/grafana/grafana-plugin-sdk-go/genproto/pluginv2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -138,11 +139,15 @@ func (h *host) mistakes() {
 			}
 			return wrong.all()
 		})
-		check("several measures as a time series, a list as a time series, and figures as logs are refused with the way out", func(p *process) error {
+		check("several measures as a time series are refused with the way out; a list as a time series and figures as logs are tables", func(p *process) error {
 			var wrong faults
-			for _, each := range [][3]string{{"queries, errors by app", "time_series", "table"}, {"list queries", "time_series", "table|list"}, {"queries by app", "logs", "list|table"}} {
-				if err := p.refused(s, headers(), panel{text: each[0], format: each[1], from: from, to: now}, each[2]); err != nil {
-					wrong.add("`%s` as %s: %w", each[0], each[1], err)
+			wrong.err(p.refused(s, headers(), panel{text: "queries, errors by app", format: "time_series", from: from, to: now}, "table"))
+			for _, each := range [][2]string{{"list queries limit 5", "time_series"}, {"queries by app", "logs"}} {
+				frames, err := p.frames(s, headers(), panel{text: each[0], format: each[1], from: from, to: now})
+				if err != nil {
+					wrong.err(err)
+				} else if kind := frames[0].Meta.Type; kind != data.FrameTypeTable {
+					wrong.add("`%s` as %s is %s", each[0], each[1], kind)
 				}
 			}
 			return wrong.all()
@@ -198,7 +203,7 @@ func (h *host) mistakes() {
 			if read["A"].Error != nil {
 				wrong.err(read["A"].Error)
 			}
-			wrong.err(mistake(read["B"], "64"))
+			wrong.err(mistake(read["B"], "64 KiB|65536"))
 			return wrong.all()
 		})
 		check("a request beyond 16 MiB is refused by gRPC, and the plugin lives", func(p *process) error {
@@ -234,8 +239,8 @@ func (h *host) mistakes() {
 			return wrong.all()
 		})
 		check("more series than a browser draws are cut, and a notice says how many there are", func(p *process) error {
-			question := "queries by run, fingerprint, task, chart, person, trace, error every 1d"
-			judge, err := ask(h.binary, h.history, strings.TrimSuffix(question, " every 1d"), now.Add(-14*day), now)
+			question := "queries by run, fingerprint, task, chart, trace, error, reads, writes, table, user, client, label, person every 1w"
+			judge, err := ask(h.binary, h.history, strings.TrimSuffix(question, " every 1w"), now.Add(-14*day), now)
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -13,13 +14,18 @@ type report struct {
 	passed int
 	failed []string
 	only   string
+	listed []string // the sentences and their titles, as Markdown
 }
 
 // section prints what the next checks are about.
-func (r *report) section(title string) { fmt.Printf("\n%s\n", title) }
+func (r *report) section(title string) {
+	fmt.Printf("\n%s\n", title)
+	r.listed = append(r.listed, "", "**"+title+"**", "")
+}
 
 // check runs a check and prints its sentence; one that fails does not end the others.
 func (r *report) check(sentence string, run func() error) {
+	r.listed = append(r.listed, "- "+sentence)
 	if !strings.Contains(sentence, r.only) {
 		return
 	}
@@ -69,4 +75,28 @@ func (f faults) all() error {
 		return errors.Join(append(f[:6:6], fmt.Errorf("and %d more", len(f)-6))...)
 	}
 	return errors.Join(f...)
+}
+
+// readme checks that a page lists what was checked between its marks; with UPDATE_README it is written there.
+func (r *report) readme(path string) error {
+	const begin, end = "<!-- host -->\n", "\n<!-- /host -->"
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	page := string(raw)
+	before, rest, ok := strings.Cut(page, begin)
+	_, after, closed := strings.Cut(rest, end)
+	if !ok || !closed {
+		return fmt.Errorf("%s has no `<!-- host -->` and `<!-- /host -->`", path)
+	}
+	list := strings.Join(r.listed, "\n") + "\n"
+	wanted := before + begin + list + end + after
+	if wanted == page {
+		return nil
+	}
+	if os.Getenv("UPDATE_README") != "" {
+		return os.WriteFile(path, []byte(wanted), 0o644)
+	}
+	return fmt.Errorf("%s lists other checks; `UPDATE_README=1 npm run test:host` rewrites it", path)
 }
