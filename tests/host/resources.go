@@ -107,7 +107,7 @@ func (h *host) resources() {
 			if err != nil {
 				return err
 			}
-			return has(value, "dag", "task")
+			return has(value, "annotation.dag", "annotation.task")
 		})
 		check("`values` are ranked by use, with a condition, a prefix, and a limit", func(p *process) error {
 			value, err := p.got(s, "values", reach("dimension", "dag"), nil)
@@ -278,15 +278,15 @@ func (h *host) resources() {
 		})
 		check("`rules-preview` tries rules on a pasted statement", func(p *process) error {
 			value, err := p.got(s, "rules-preview", nil, map[string]any{
-				"sql":   `select 1 /* {"app": "airflow", "dag": "nightly", "squad": "blue"} */`,
-				"rules": []any{map[string]any{"dimension": "team", "keys": []string{"squad"}}},
+				"statements": []any{map[string]any{"sql": `select 1 /* {"app": "airflow", "dag": "nightly", "squad": "blue"} */`}},
+				"rules":      []any{map[string]any{"dimension": "team", "keys": []string{"squad"}}},
 			})
 			if err != nil {
 				return err
 			}
 			return says(short(value), "blue", "nightly", "team")
 		})
-		check("what is wrong gets 400 with the command line's sentence, an unknown resource 404, a wrong method 405 or 404", func(p *process) error {
+		check("what is wrong gets the command line's sentence, as status 400 or as an `error` for the editor, an unknown resource 404, a wrong method 405 or 404", func(p *process) error {
 			var wrong faults
 			for _, each := range []struct {
 				path  string
@@ -309,12 +309,14 @@ func (h *host) resources() {
 				{"values", reach("dimension", "dag", "where", "app ="), nil, 400, ""},
 				{"sql", nil, map[string]any{"query": "latency by dashbord"}, 400, "dashboard"},
 				{"tag-values", reach("key", "dashbord"), nil, 400, "dashboard"},
-				{"rules-preview", nil, map[string]any{"sql": "select 1", "rules": []any{map[string]any{"dimension": "team", "pattern": "("}}}, 400, ""},
+				{"rules-preview", nil, map[string]any{"statements": []any{map[string]any{"sql": "select 1"}}, "rules": []any{map[string]any{"dimension": "team", "pattern": "("}}}, 400, "pattern"},
 				{"rules-preview", nil, []byte(strings.Repeat("[", 200_000)), 400, ""},
 			} {
 				code, value, err := p.resourceOf(s, each.path, each.query, each.body)
 				if err != nil {
 					wrong.err(err)
+				} else if code == 200 && each.code == 400 && explained(value) {
+					wrong.err(says(short(value), each.word))
 				} else if code != each.code {
 					wrong.add("%s %v: code %d, expected %d: %s", each.path, each.query, code, each.code, short(value))
 				} else if err := says(short(value), each.word); err != nil {
@@ -332,7 +334,7 @@ func (h *host) resources() {
 			if err != nil || code != 200 && code != 413 && code != 400 {
 				wrong.add("parse: %d, %v", code, err)
 			}
-			code, _, err = p.resourceOf(s, "rules-preview", nil, map[string]any{"sql": "select '" + strings.Repeat("x", 10<<20) + "'", "rules": []any{}})
+			code, _, err = p.resourceOf(s, "rules-preview", nil, map[string]any{"statements": []any{map[string]any{"sql": "select '" + strings.Repeat("x", 10<<20) + "'"}}, "rules": []any{}})
 			if err != nil || code >= 500 {
 				wrong.add("rules-preview: %d, %v", code, err)
 			}
@@ -341,6 +343,14 @@ func (h *host) resources() {
 			return wrong.all()
 		})
 	})
+}
+
+// explained tells whether an answer is an error that an editor shows beside the text: `{error: {message}}`.
+func explained(value any) bool {
+	object, _ := value.(map[string]any)
+	inner, _ := object["error"].(map[string]any)
+	message, _ := inner["message"].(string)
+	return message != ""
 }
 
 // array is a list, or the only list in an object.
