@@ -102,7 +102,7 @@ func (h *host) checkAll(readme string) error {
 	h.streams()
 	h.secrecy()
 	h.ending()
-	if readme != "" && h.only == "" {
+	if readme != "" {
 		fmt.Println("\nDocumentation")
 		list := h.listed
 		h.check("the README lists these checks", func() error {

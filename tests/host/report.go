@@ -79,7 +79,7 @@ func (f faults) all() error {
 
 // readme checks that a page lists what was checked between its marks; with UPDATE_README it is written there.
 func (r *report) readme(path string) error {
-	const begin, end = "<!-- host -->\n", "\n<!-- /host -->"
+	const begin, end = "<!-- host -->\n", "<!-- /host -->"
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (r *report) readme(path string) error {
 	if !ok || !closed {
 		return fmt.Errorf("%s has no `<!-- host -->` and `<!-- /host -->`", path)
 	}
-	list := strings.Join(r.listed, "\n") + "\n"
+	list := strings.Join(r.listed, "\n") + "\n\n"
 	wanted := before + begin + list + end + after
 	if wanted == page {
 		return nil
