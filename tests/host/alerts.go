@@ -87,6 +87,51 @@ func (h *host) alerts() {
 			}
 			return wrong.all()
 		})
+		check("where a file of the history is damaged, a rule over its time is an error or the whole number, never a smaller one", func(p *process) error {
+			damaged := filepath.Join(h.folder, "damaged")
+			if err := os.CopyFS(damaged, os.DirFS(h.history)); err != nil {
+				return err
+			}
+			files, err := filepath.Glob(filepath.Join(damaged, "2026-11-19", "query-*.parquet"))
+			if err != nil || len(files) == 0 {
+				return fmt.Errorf("the day has no file of queries: %v", err)
+			}
+			raw, err := os.ReadFile(files[0])
+			if err != nil {
+				return err
+			}
+			raw[len(raw)/2] ^= 0x10
+			if err := os.WriteFile(files[0], raw, 0o644); err != nil {
+				return err
+			}
+			bad := s
+			bad.uid, bad.json = "damaged", map[string]any{"history": damaged}
+			var wrong faults
+			answer, err := p.one(bad, alert(), rule("queries", "time_series", now.Add(-2*day), now))
+			if err != nil {
+				return err
+			}
+			if answer.Error == nil {
+				wrong.add("it is answered")
+			} else {
+				wrong.err(failed(answer))
+			}
+			frames, err := p.one(bad, headers(), panel{text: "queries by app", format: "table", from: now.Add(-2 * day), to: now})
+			if err != nil {
+				return err
+			}
+			if frames.Error == nil {
+				wrong.err(noticed(frames.Frames, "2026-11-19|damage|left out|disagree|file"))
+			}
+			return wrong.all()
+		})
+		check("a rule's statement names the rule, so that the warehouse's own log tells who asked", func(p *process) error {
+			frames, err := p.frames(s, alert(), rule("errors by app", "time_series", from, now))
+			if err != nil {
+				return err
+			}
+			return says(frames[0].Meta.ExecutedQueryString, `"app":"lakeapm"`, `"rule":"rule1"`, `"user":"grafana_scheduler"`)
+		})
 		check("a range that begins before anything was collected is an error that says so", func(p *process) error {
 			answer, err := p.one(s, alert(), rule("queries", "time_series", now.Add(-20*day), now))
 			if err != nil {

@@ -138,7 +138,7 @@ func (h *host) answers() {
 			}
 			return equalSeries(found, judge.series())
 		})
-		check("values carry Grafana's unit and a display name, frames the SQL that was run", func(p *process) error {
+		check("values carry Grafana's unit and a display name, frames the SQL that was run and what it took", func(p *process) error {
 			var wrong faults
 			for question, unit := range map[string]string{"p95 latency by dag every 1d": "s", "bytes_read by dag every 1d": "bytes", "error_rate by app every 1d": "percentunit", "cost by app every 1d": "currencyUSD"} {
 				frames, err := p.frames(s, headers(), panel{text: question, format: "time_series", from: from, to: to})
@@ -155,6 +155,9 @@ func (h *host) answers() {
 						wrong.add("`%s`: no display name", question)
 						break
 					}
+				}
+				if len(frames[0].Meta.Stats) == 0 {
+					wrong.add("`%s`: no stats in the meta", question)
 				}
 				if !strings.Contains(frames[0].Meta.ExecutedQueryString, "select") {
 					wrong.add("`%s`: the executed SQL is %q", question, frames[0].Meta.ExecutedQueryString)

@@ -121,6 +121,35 @@ func (h *host) load() {
 			_, err = p.frames(s, headers(), panel{text: "queries", format: "table", from: now.Add(-day), to: now})
 			return err
 		})
+		check("a slow answer is an error that names the limit and how to raise it, for panels and rules", func(p *process) error {
+			slow := s
+			slow.uid, slow.json = "slow", map[string]any{"history": h.history, "limits": map[string]any{"timeout": 1}}
+			var wrong faults
+			for nth, head := range []map[string]string{headers(), alert()} {
+				q := panel{text: "list tables", format: "table", from: now.Add(-14*day + time.Duration(nth)*time.Hour), to: now}
+				// The more at once, the slower each.
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				for other := range 8 {
+					go func() { _, _ = p.query(ctx, request(s, headers(), heavy(20+8*nth+other))) }()
+				}
+				if nth == 1 {
+					q.text = "p99 latency by run, fingerprint, task, chart, reads, writes, table, user, client, label, person"
+				}
+				answer, err := p.one(slow, head, q)
+				cancel()
+				if err != nil {
+					return err
+				}
+				if err := failed(answer, "1 s", "timeout|limit"); err != nil {
+					wrong.err(err)
+				} else {
+					wrong.want("the status", int(answer.Status), 504)
+				}
+			}
+			wrong.err(p.idle())
+			return wrong.all()
+		})
 		check("who gives up does not take the answer from others that ask the same", func(p *process) error {
 			q := heavy(3)
 			ctx, cancel := context.WithCancel(context.Background())

@@ -187,6 +187,28 @@ func (h *host) settings() {
 			for _, err := range failures {
 				wrong.err(err)
 			}
+			// What the instance before had kept is not the new one's.
+			kept := func(s source) (float64, error) {
+				before, err := p.metrics()
+				if err != nil {
+					return 0, err
+				}
+				if _, err := p.frames(s, headers(), q); err != nil {
+					return 0, err
+				}
+				after, err := p.metrics()
+				was, _ := sum(before, "lakeapm_panel_queries_total", "kept")
+				is, _ := sum(after, "lakeapm_panel_queries_total", "kept")
+				return is - was, err
+			}
+			found, err := kept(changed)
+			wrong.err(err)
+			wrong.want("kept answers used by the same instance", found, 1)
+			changed.updated++
+			changed.secrets = map[string]string{"password": "at-last-" + secrets["password"]}
+			found, err = kept(changed)
+			wrong.err(err)
+			wrong.want("kept answers used after the password has changed", found, 0)
 			if health, err := p.health.CheckHealth(context.Background(), &pluginv2.CheckHealthRequest{PluginContext: changed.context()}); err != nil || health.Status == pluginv2.CheckHealthResponse_UNKNOWN {
 				wrong.add("health: %v, %v", health, err)
 			}

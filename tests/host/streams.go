@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/grafana/grafana-plugin-sdk-go/data"
@@ -110,6 +112,52 @@ func (h *host) streams() {
 				wrong.add("nobody listens, and the plugin used %s of a processor in 2 s", used)
 			}
 			return wrong.all()
+		})
+		check("it survives a lost warehouse, and sends again when what runs has changed", func(p *process) error {
+			place, away, other := filepath.Join(h.folder, "live"), filepath.Join(h.folder, "away"), filepath.Join(h.folder, "other")
+			if err := os.CopyFS(place, os.DirFS(h.history)); err != nil {
+				return err
+			}
+			if _, err := os.Stat(other); err != nil {
+				if err := h.demo(other, "--queries", "3000", "--days", "3", "--seed", "7"); err != nil {
+					return err
+				}
+			}
+			moving := of(place)
+			moving.uid = "moving"
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			stream, err := p.stream.RunStream(ctx, &pluginv2.RunStreamRequest{PluginContext: moving.context(), Path: channel})
+			if err != nil {
+				return err
+			}
+			if _, err := stream.Recv(); err != nil {
+				return err
+			}
+			next := make(chan error, 1)
+			go func() {
+				_, err := stream.Recv()
+				next <- err
+			}()
+			if err := os.Rename(place, away); err != nil {
+				return err
+			}
+			select {
+			case err := <-next:
+				if err != nil {
+					return fmt.Errorf("it ended when the history was gone: %w", err)
+				}
+			case <-time.After(8 * time.Second):
+			}
+			if err := os.CopyFS(place, os.DirFS(other)); err != nil {
+				return err
+			}
+			select {
+			case err := <-next:
+				return err
+			case <-time.After(30 * time.Second):
+				return fmt.Errorf("other queries run now, and nothing was sent within 30 s")
+			}
 		})
 		check("a channel of a data source that cannot be opened does not end the plugin", func(p *process) error {
 			ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
