@@ -121,7 +121,7 @@ func (h *host) ending() {
 		s := of(h.history)
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		for nth := range 6 {
+		for nth := range 3 {
 			go func() { _, _ = p.query(ctx, request(s, headers(), heavy(nth))) }()
 		}
 		if stream, err := p.stream.RunStream(ctx, &pluginv2.RunStreamRequest{PluginContext: s.context(), Path: channel}); err == nil {
