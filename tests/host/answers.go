@@ -11,7 +11,7 @@ import (
 
 const day = 24 * time.Hour
 
-// ladder are the bucket lengths a time series without `every` may have, up to half a day; longer ones are whole days.
+// round tells whether a bucket divides the next unit of the clock, or is whole days.
 func round(step time.Duration) bool {
 	switch {
 	case step <= 0:

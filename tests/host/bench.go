@@ -6,7 +6,6 @@ import (
 	"math"
 	"os"
 	"slices"
-	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -44,6 +43,7 @@ func (h *host) bench(parts string, rows int) error {
 	return nil
 }
 
+// tell prints a number beside what it should be.
 func tell(what, number, limit string) { fmt.Printf("%-62s %12s   %s\n", what, number, limit) }
 
 // benchStart measures from starting the process to the first health answer, and what it takes when nobody asks.
@@ -211,7 +211,7 @@ func (h *host) benchRate() error {
 	return nil
 }
 
-// wide is a table of so many rows and 8 columns: minutes by application and statement, with five figures.
+// wide is a table of so many rows and 8 columns: the minutes of the 100 most used statements, with five figures.
 func wide(rows int) panel {
 	return panel{
 		ref: "A", text: "queries, errors, avg latency, rows_read, bytes_read by app, fingerprint every 1m", format: "table",
@@ -293,17 +293,10 @@ func (h *host) benchRows(rows int) error {
 	return nil
 }
 
+// quantile is the value that a share of all reach at most; the share is above 0.
 func quantile(of []time.Duration, share float64) time.Duration {
-	sorted := slices.Clone(of)
-	sort.Slice(sorted, func(a, b int) bool { return sorted[a] < sorted[b] })
-	return sorted[min(len(sorted)-1, int(math.Ceil(share*float64(len(sorted))))-1+boolean(share == 0))]
-}
-
-func boolean(is bool) int {
-	if is {
-		return 1
-	}
-	return 0
+	sorted := slices.Sorted(slices.Values(of))
+	return sorted[int(math.Ceil(share*float64(len(sorted))))-1]
 }
 
 func millis(of time.Duration) string  { return fmt.Sprintf("%.2f ms", float64(of)/1e6) }

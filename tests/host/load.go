@@ -32,13 +32,13 @@ func (h *host) load() {
 			}
 			var wrong faults
 			wrong.want("the number of answers", len(read), 50)
-			for _, each := range panels {
+			for nth, each := range panels {
 				answer := read[each.ref]
 				if answer.Error != nil || len(answer.Frames) == 0 {
 					wrong.add("%s: %v", each.ref, answer.Error)
 					continue
 				}
-				if _, err := field(answer.Frames[0], dimensions[atoi(each.ref[1:])/5]); err != nil {
+				if _, err := field(answer.Frames[0], dimensions[nth/5]); err != nil {
 					wrong.add("%s: %w", each.ref, err)
 				}
 			}
@@ -276,12 +276,4 @@ func (p *process) idle() error {
 		last = used
 	}
 	return fmt.Errorf("the plugin is still at work after 30 s")
-}
-
-func atoi(digits string) int {
-	number := 0
-	for _, digit := range digits {
-		number = number*10 + int(digit-'0')
-	}
-	return number
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/grafana/grafana-plugin-sdk-go/genproto/pluginv2"
 )
 
-// resource calls a resource as the frontend does: GET with a query, or POST with a body.
+// resourceOf calls a resource as the frontend does: GET with a query, or POST with a body.
 func (p *process) resourceOf(s source, path string, query url.Values, body any) (int, any, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -60,7 +61,7 @@ func (h *host) secrecy() {
 				p.everything(s, head)
 			}
 			p.end()
-			return errorsJoin(
+			return errors.Join(
 				leaks("the plugin's log", p.stderr.String()),
 				leaks("Grafana's log", p.grafana.String()),
 				leaks("an answer", p.answers.String()),
@@ -127,14 +128,6 @@ func leaks(where, text string) error {
 				break
 			}
 		}
-	}
-	return wrong.all()
-}
-
-func errorsJoin(all ...error) error {
-	var wrong faults
-	for _, err := range all {
-		wrong.err(err)
 	}
 	return wrong.all()
 }
