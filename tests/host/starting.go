@@ -42,8 +42,8 @@ func (h *host) starting() {
 				return fmt.Errorf("the line is %q", found)
 			}
 			return nil
-		case <-time.After(20 * time.Second):
-			return fmt.Errorf("no line within 20 s")
+		case <-time.After(time.Minute):
+			return fmt.Errorf("no line within a minute, which is all that Grafana waits")
 		}
 	})
 	h.check("without the cookie the same program is the command line", func() error {
