@@ -7,6 +7,8 @@
 // which is said at the end again; in continuous integration (CI=true) it has failed.
 
 import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -27,22 +29,42 @@ const STEPS = [
   },
   { name: "test", title: "Tests", args: ["test", "--no-fail-fast"], counts: true },
   { name: "host", title: "Grafana's conformance host", needs: "Go", commands: host, counts: true },
+  { name: "frontend", title: "The frontend, the dashboards and the alert rules", commands: frontend },
 ];
 
-/** The commands of the host: Go's own checks, then the program that the Rust tests built, as Grafana runs it. */
-function host() {
+/** The program that the Rust tests built. */
+function program() {
   const built = ["build", "--bin", "lakeapm", "--message-format", "json-render-diagnostics"];
   const found = spawnSync("cargo", built, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 1 << 28 });
   const messages = (found.stdout ?? "").split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
   const binary = messages.findLast((message) => message.executable && message.target.name === "lakeapm")?.executable;
   if (found.status !== 0 || !binary) throw new Error("the program does not build");
-  const program = join(root, "target", process.platform === "win32" ? "host.exe" : "host");
+  return binary;
+}
+
+/** The frontend's own checks, and that every target of every dashboard and every alert rule answers from a demo. */
+function frontend() {
+  const [cwd, binary] = [join(root, "frontend"), program()];
+  const history = join(mkdtempSync(join(tmpdir(), "lakeapm-")), "demo");
+  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
+  return [
+    { program: npm, args: ["ci", "--no-audit", "--no-fund"], cwd },
+    ...["typecheck", "lint", "test", "build"].map((name) => ({ program: npm, args: ["run", name], cwd })),
+    { program: binary, args: ["demo", "--dir", history, "--queries", "20000", "--days", "15", "--now", "2026-11-20T12:00:00Z"] },
+    { program: npm, args: ["run", "targets", "--", "--lakeapm", binary, "--history", history], cwd },
+  ];
+}
+
+/** The commands of the host: Go's own checks, then the program, as Grafana runs it. */
+function host() {
+  const binary = program();
+  const host = join(root, "target", process.platform === "win32" ? "host.exe" : "host");
   const folder = join(root, "tests", "host");
   return [
     { program: "gofmt", args: ["-l", "-d", "."], cwd: folder, silent: true },
     { program: "go", args: ["vet", "./..."], cwd: folder },
-    { program: "go", args: ["build", "-o", program, "."], cwd: folder },
-    { program, args: ["check", binary, "--readme", "README.md"] },
+    { program: "go", args: ["build", "-o", host, "."], cwd: folder },
+    { program: host, args: ["check", binary, "--readme", "README.md"] },
   ];
 }
 

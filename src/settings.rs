@@ -52,9 +52,40 @@ pub struct Settings {
     pub swap: Vec<String>,
     /// What one question may use.
     pub limits: Limits,
+    /// The least role in Grafana that sees the SQL of queries.
+    pub texts: Role,
     /// Where the lists stand in the file.
     #[serde(skip)]
     source: Source,
+}
+
+/// The roles of Grafana's users, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Looks.
+    Viewer,
+    /// Makes dashboards.
+    #[default]
+    Editor,
+    /// Sets data sources.
+    Admin,
+}
+
+impl Role {
+    /// The role as Grafana writes it; none for people without one.
+    pub fn named(name: &str) -> Option<Role> {
+        [Role::Viewer, Role::Editor, Role::Admin].into_iter().find(|role| role.name() == name)
+    }
+
+    /// The name in Grafana.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Viewer => "Viewer",
+            Role::Editor => "Editor",
+            Role::Admin => "Admin",
+        }
+    }
 }
 
 fn gap<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<query::Duration>, D::Error> {

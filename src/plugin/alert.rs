@@ -31,12 +31,15 @@ pub fn sure(asked: &Asked, range: Interval) -> Result<Asked, Refusal> {
         let why = answer.notices.iter().find(|notice| notice.starts_with("only the")).map_or("", String::as_str);
         return unsure(format!("this rule would be evaluated on a part of the answer: {why}"));
     }
-    let end = range.1.min(plan.now);
+    // A clock that stands, or is behind, is as good as a collector that has stopped.
+    let end = range.1.min(Utc::now().max(plan.now));
+    let behind = plan.now.max(range.0);
+    let unseen = (behind < end).then_some((behind, end));
     let buckets = match &plan.question {
         Question::Figures(figures) => figures.buckets.as_ref(),
         _ => None,
     };
-    for (from, to) in &answer.missing {
+    for (from, to) in answer.missing.iter().chain(&unseen) {
         // Of buckets only what the range has of them; the earlier time that `vs` names lies outside.
         let inside = *from < end && *to > range.0;
         let (from, to) = if inside { (*from.max(&range.0), *to.min(&end)) } else { (*from, *to) };
@@ -85,7 +88,7 @@ pub fn sure(asked: &Asked, range: Interval) -> Result<Asked, Refusal> {
     Ok(copy(asked, rows))
 }
 
-fn copy(asked: &Asked, rows: arrow::record_batch::RecordBatch) -> Asked {
+pub(super) fn copy(asked: &Asked, rows: arrow::record_batch::RecordBatch) -> Asked {
     let answer = Answer { rows, ..asked.answer.clone() };
     Asked { answer, sql: asked.sql.clone(), elapsed: asked.elapsed, plan: asked.plan.clone() }
 }

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arrow::{array::new_null_array, record_batch::RecordBatch};
 use chrono::{DateTime, Utc};
 use grafana_plugin_sdk::pluginv2::DataQuery;
 use percent_encoding::percent_decode_str;
@@ -29,6 +30,7 @@ use crate::{
     history::Interval,
     model,
     query::{self, PanelQuery},
+    settings::Role,
     sql::Signature,
 };
 
@@ -61,6 +63,8 @@ pub struct Asker {
     pub rows: Option<u64>,
     /// Who asks.
     pub signature: Signature,
+    /// The role of who asks.
+    pub role: Option<Role>,
 }
 
 impl Asker {
@@ -83,6 +87,7 @@ impl Asker {
             expression: is("X-Grafana-From-Expr"),
             anew: is("X-Cache-Skip"),
             rows: rows.and_then(|rows| rows.parse().ok()).filter(|rows| *rows > 0),
+            role: user.and_then(|user| Role::named(&user.role)),
             signature: Signature {
                 dashboard: text("X-Dashboard-Uid"),
                 panel: text("X-Panel-Id"),
@@ -138,7 +143,7 @@ impl proto::Data for Service {
                     }
                 }
             };
-            let id = running.spawn(asking.instrument(span)).id();
+            let id = running.spawn_on(asking.instrument(span), self.sources.engine()).id();
             letters.insert(id, letter);
         }
         // What is dropped with this future, because nobody waits any more, is aborted.
@@ -197,12 +202,35 @@ async fn asked(
     let range = range(&source, query, &panel, asker)?;
     let told = ask(&source, &panel.query, &range, asker).await?;
     match asker.alert {
-        false => Ok((source, told, panel)),
+        false if asker.role >= Some(source.settings.texts) => Ok((source, told, panel)),
+        false => {
+            let asked = without_texts(&told.asked, source.settings.texts)?;
+            Ok((source, Told { asked, ..told }, panel))
+        }
         true => {
             let asked = Arc::new(alert::sure(&told.asked, interval(query))?);
             Ok((source, Told { asked, ..told }, panel))
         }
     }
+}
+
+// The answer without the SQL of queries, which holds people's data.
+fn without_texts(asked: &Arc<ask::Asked>, least: Role) -> Result<Arc<ask::Asked>, Refusal> {
+    let answer = &asked.answer;
+    let texts = answer.columns.iter().position(|column| column.name == "text");
+    let Some(texts) = texts.and_then(|nth| Some((nth, answer.rows.columns().get(nth)?))) else {
+        return Ok(asked.clone());
+    };
+    let nothing = new_null_array(texts.1.data_type(), answer.rows.num_rows());
+    let columns = answer.rows.columns().iter().enumerate();
+    let columns = columns.map(|(nth, column)| if nth == texts.0 { nothing.clone() } else { column.clone() }).collect();
+    let rows = RecordBatch::try_new(answer.rows.schema(), columns).map_err(frame::Error::from)?;
+    let mut asked = alert::copy(asked, rows);
+    asked.answer.notices.push(format!(
+        "the SQL is shown from the role {} on; `texts` in the data source's settings says from which",
+        least.name()
+    ));
+    Ok(Arc::new(asked))
 }
 
 /// Asks within the data source's limit of time.

@@ -45,13 +45,14 @@ impl Diagnostics for Service {
     ) -> Result<Response<CheckHealthResponse>, Status> {
         let context = request.into_inner().plugin_context.unwrap_or_default();
         let of = context.data_source_instance_settings;
-        let examined = guarded(tokio::time::timeout(PATIENCE, async {
-            match self.sources.get(context.org_id, of.as_ref()).await {
+        let sources = self.sources.clone();
+        let examined = tokio::time::timeout(PATIENCE, async move {
+            match sources.get(context.org_id, of.as_ref()).await {
                 Ok(source) => doctor::examine(&source.settings, &source.folder).await,
                 Err(Refusal { sentence, .. }) => Report::failed("settings", sentence, None),
             }
-        }));
-        let report = match examined.await {
+        });
+        let report = match guarded(self.sources.engine(), examined).await {
             Some(Ok(report)) => report,
             Some(Err(_)) => {
                 let seconds = PATIENCE.as_secs();
@@ -86,8 +87,9 @@ impl Diagnostics for Service {
     ) -> Result<Response<CollectMetricsResponse>, Status> {
         let mut lags = Vec::new();
         for source in self.sources.open_ones() {
-            if let Some(Some(lag)) = guarded(lag(&source)).await {
-                lags.push((source.uid.clone(), lag));
+            let uid = source.uid.clone();
+            if let Some(Some(lag)) = guarded(self.sources.engine(), async move { lag(&source).await }).await {
+                lags.push((uid, lag));
             }
         }
         let prometheus = self.metrics.text(&lags).into_bytes();

@@ -55,6 +55,12 @@ async fn look(sources: &Sources, org: i64, of: Option<&DataSourceInstanceSetting
     frame::live(&answer.columns, &answer.rows, "A").map_err(|error| frame::Error::from(error).into())
 }
 
+// Grafana reads the columns before the values; a map of JSON has its keys in the order of the alphabet.
+fn packet(frame: &Value) -> String {
+    let part = |name: &str| frame.get(name).unwrap_or(&Value::Null);
+    format!("{{\"schema\":{},\"data\":{}}}", part("schema"), part("data"))
+}
+
 #[tonic::async_trait]
 impl stream_server::Stream for Service {
     async fn subscribe_stream(
@@ -83,7 +89,8 @@ impl stream_server::Stream for Service {
             let of = of.clone();
             async move {
                 tokio::time::sleep(wait).await;
-                let looked = guarded(look(&sources, org, of.as_ref())).await;
+                let (asked, engine) = (sources.clone(), sources.engine().clone());
+                let looked = guarded(&engine, async move { look(&asked, org, of.as_ref()).await }).await;
                 let (shown, wait) = match looked {
                     Some(Ok(frame)) => (Some(frame), TICK),
                     Some(Err(refusal)) => {
@@ -101,7 +108,7 @@ impl stream_server::Stream for Service {
             if let Some(shown) = &changed {
                 last = Some(shown.clone());
             }
-            std::future::ready(changed.map(|shown| StreamPacket { data: shown.to_string().into_bytes() }))
+            std::future::ready(changed.map(|shown| StreamPacket { data: packet(&shown).into_bytes() }))
         });
         Ok(Response::new(Box::pin(changes.map(Ok))))
     }

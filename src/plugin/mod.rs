@@ -36,14 +36,14 @@ mod resource;
 mod source;
 mod trace;
 
-use std::{env, panic::AssertUnwindSafe, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{env, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
-use futures::{FutureExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 use grafana_plugin_sdk::{
     backend,
     pluginv2::{diagnostics_server::DiagnosticsServer, resource_server::ResourceServer, stream_server::StreamServer},
 };
-use tokio::sync::Notify;
+use tokio::{runtime::Handle, sync::Notify, task::JoinSet};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
@@ -64,17 +64,28 @@ pub fn is_wanted() -> bool {
 /// Serves until Grafana asks for the end.
 pub fn main() -> ExitCode {
     log::begin(log::level(&env::var("GF_PLUGIN_LOG_LEVEL").unwrap_or_default()));
-    // DataFusion plans by recursion, and a stack that overflows cannot be caught.
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 << 20).build() {
-        Ok(runtime) => runtime,
-        Err(cause) => {
+    // DataFusion plans by recursion, and a stack that overflows cannot be caught. It also holds a thread as long as a batch
+    // takes, so requests, and the one for the end among them, have threads of their own.
+    let runtime = |threads: usize| {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .thread_stack_size(16 << 20)
+            .build()
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (requests, engine) = match (runtime(cores.min(2)), runtime(cores)) {
+        (Ok(requests), Ok(engine)) => (requests, engine),
+        (Err(cause), _) | (_, Err(cause)) => {
             tracing::error!(cause = %cause, "cannot start");
             return ExitCode::FAILURE;
         }
     };
-    let served = runtime.block_on(async { tokio::spawn(serve()).await });
+    let asked = engine.handle().clone();
+    let served = requests.block_on(async { tokio::spawn(serve(asked)).await });
     // Blocking work, such as writing a demo, is not waited for.
-    runtime.shutdown_background();
+    requests.shutdown_background();
+    engine.shutdown_background();
     match served {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(cause)) => {
@@ -85,8 +96,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn serve() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let sources = Arc::new(source::Sources::new(demo_folder()));
+async fn serve(engine: Handle) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let sources = Arc::new(source::Sources::new(demo_folder(), engine));
     let metrics = Arc::new(metrics::Metrics::default());
     let end = Arc::new(Notify::new());
 
@@ -153,9 +164,11 @@ fn end_with_parent(end: Arc<Notify>) {
     });
 }
 
-/// The work's outcome; none if it panicked, which the log tells of.
-async fn guarded<T>(work: impl Future<Output = T>) -> Option<T> {
-    AssertUnwindSafe(work).catch_unwind().await.ok()
+/// The outcome of work on the engine's threads; none if it panicked, which the log tells of. It ends with who waits for it.
+async fn guarded<T: Send + 'static>(engine: &Handle, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    let mut one = JoinSet::new();
+    one.spawn_on(work, engine);
+    one.join_next().await?.ok()
 }
 
 // Where the demo is kept that a data source without a history answers from: `data_dir` of the plugin's section in

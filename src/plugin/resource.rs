@@ -52,6 +52,7 @@ const MOST: u64 = 1000;
 const STATEMENTS: usize = 1000;
 
 /// Who answers editors.
+#[derive(Clone)]
 pub struct Service {
     sources: Arc<Sources>,
 }
@@ -89,7 +90,9 @@ impl Resource for Service {
         request: Request<CallResourceRequest>,
     ) -> Result<Response<Self::CallResourceStream>, Status> {
         let request = request.into_inner();
-        let answered = guarded(self.answer(&request)).await.unwrap_or_else(|| Err(Refusal::stopped().into()));
+        let service = self.clone();
+        let answered = guarded(self.sources.engine(), async move { service.answer(&request).await }).await;
+        let answered = answered.unwrap_or_else(|| Err(Refusal::stopped().into()));
         let (code, body) = match answered {
             Ok(body) => (200, body),
             Err(Failure { status, error }) => {

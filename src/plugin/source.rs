@@ -9,7 +9,10 @@ use std::{
 
 use chrono::TimeDelta;
 use grafana_plugin_sdk::pluginv2::DataSourceInstanceSettings;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::{
+    runtime::Handle,
+    sync::{OnceCell, Semaphore},
+};
 
 use super::refusal::{Kind, Refusal};
 use crate::{
@@ -74,6 +77,8 @@ pub struct Sources {
     all: u32,
     demo: PathBuf,
     making: Arc<tokio::sync::Mutex<()>>,
+    rolling: Arc<tokio::sync::Mutex<()>>,
+    engine: Handle,
 }
 
 struct Known {
@@ -84,7 +89,9 @@ struct Known {
 
 impl Sources {
     /// None yet. A data source without a history has the demo, in the folder `demo`, made when it is first asked for.
-    pub fn new(demo: PathBuf) -> Sources {
+    ///
+    /// Whatever asks a warehouse runs on `engine`, because it can hold a thread for long.
+    pub fn new(demo: PathBuf, engine: Handle) -> Sources {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         // Questions share the engine's memory: more of them at a time would get less of it each than one needs.
         let all = u32::try_from(cores.saturating_mul(2).max(2)).unwrap_or(2);
@@ -94,7 +101,14 @@ impl Sources {
             all,
             demo,
             making: Arc::default(),
+            rolling: Arc::default(),
+            engine,
         }
+    }
+
+    /// Where warehouses are asked.
+    pub fn engine(&self) -> &Handle {
+        &self.engine
     }
 
     /// The data source of a request, opened if it is new or changed. What asks the one before goes on with that.
@@ -158,7 +172,17 @@ impl Sources {
             };
             Refusal::new(kind, error.to_string())
         })?;
-        let warehouse: Arc<dyn Warehouse> = Arc::new(engine);
+        let engine = Arc::new(engine);
+        let (rolled, rolling) = (engine.clone(), self.rolling.clone());
+        // Other names or prices since, or a history that has grown: its hours are added up anew, one history at a time.
+        self.engine.spawn(async move {
+            let _one = rolling.lock().await;
+            match rolled.roll_up(|date| tracing::debug!(%date, "the hours of a day are added up")).await {
+                Ok(rolled) => rolled.notices.iter().for_each(|notice| tracing::warn!(notice, "a day is not added up")),
+                Err(error) => tracing::warn!(%error, "the hours of days cannot be added up"),
+            }
+        });
+        let warehouse: Arc<dyn Warehouse> = engine;
         tracing::debug!(uid = of.uid, "the data source is open");
         Ok(Arc::new(Source {
             uid: of.uid.clone(),

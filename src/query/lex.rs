@@ -257,7 +257,7 @@ impl<'a> Lexer<'a> {
             let problem = Problem::Unclosed { what: "text", quote: "`'`" };
             return Kind::Wrong(self.wrong(from, problem).hint("a quote inside a text is written twice"));
         };
-        if variable(&text).is_some_and(|variable| variable.starts_with('$') && variable.len() == text.len()) {
+        if variable(&text).is_some_and(|variable| variable.len() == text.len()) {
             return Kind::Wrong(self.never_replaced(from, &text));
         }
         Kind::Text(text)
@@ -302,7 +302,7 @@ impl<'a> Lexer<'a> {
                 if key.is_empty() {
                     return Kind::Wrong(self.behind(start, EXPECTED));
                 }
-                if variable(&key).is_some_and(|variable| variable.starts_with('$') && variable.len() == key.len()) {
+                if variable(&key).is_some_and(|variable| variable.len() == key.len()) {
                     return Kind::Wrong(self.never_replaced(from, &key));
                 }
                 Kind::Key(key)

@@ -344,7 +344,7 @@ fn a_demo_that_moves_is_rolled_up_where_it_is_stored() {
         demo_history(&root, None).await;
         let settings = Settings::default();
         engine(&root, ALWAYS, &settings).roll_up(|_| {}).await.unwrap();
-        let range = Range { from: "now-6d".into(), to: "now/h".into(), ..Range::default() };
+        let range = Range { from: "now-6d/h".into(), to: "now-12h/h".into(), ..Range::default() };
         for text in ["queries, p95 latency by app", "cost by person", "latency by dag every 1h"] {
             let (queries, rollups) = both(&root, &settings, text, &range).await;
             // A second may pass between the two.
