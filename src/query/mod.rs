@@ -34,7 +34,7 @@
 //! | `order by`, `limit` | which rows of a list come first, and how many |
 //!
 //! A word such as `max` is an aggregate if a name follows, and `min` is the clause if a number follows. What is in
-//! `~ '…'` is a [portable expression](pattern). A text that is exactly `$name` is taken for a variable that was not
+//! `~ '…'` is a [portable expression](pattern). A text that is exactly `$name` or `[[name]]` is taken for a variable that was not
 //! replaced; who means those characters writes `~ '^\$name$'`.
 //!
 //! [`parse()`] reads a text and `Display` writes it back in one canonical form; whether names exist is the model's to say.

@@ -68,7 +68,7 @@ const GOOD: &[(&str, &str)] = &[
     ("latency where person = '$5'", ""),
     ("latency where person = 'cost $dag'", ""),
     (r"latency where person ~ '^\$dag$'", ""),
-    ("latency where person = '[[dag]]'", ""),
+    ("latency where person = '[[dag]] and more'", ""),
     ("latency where dag <> 'x'", "latency where dag != 'x'"),
     ("latency where dag != 'x'", ""),
     ("latency where latency > 30s", ""),
@@ -555,6 +555,7 @@ const BAD: &[(&str, usize, usize, &str)] = &[
     ("latency by ${dim:csv}", 11, 21, "template variable `${dim:csv}` was not replaced at 12; {add} `dim` {or}"),
     ("latency by [[dim]]", 11, 18, "template variable `[[dim]]` was not replaced at 12; {add} `dim` {or}"),
     ("$measure", 0, 8, "template variable `$measure` was not replaced at 1; {add} `measure` {or}"),
+    ("latency where dag = '[[dag]]'", 20, 29, "template variable `[[dag]]` was not replaced at 21; {add} `dag` {or}"),
     ("latency where dag = '$dag'", 20, 26, "template variable `$dag` was not replaced at 21; {add} `dag` {or}"),
     (
         "latency where dag in (${dag:singlequote})",
