@@ -16,7 +16,7 @@ use super::{
     },
     synonym::meant,
 };
-use crate::query::{self, Aggregate, Comparison, Condition, Field, Item, Listed, Measures, PanelQuery};
+use crate::query::{self, Aggregate, Comparison, Condition, Field, Item, Listed, Measures, PanelQuery, Test};
 
 /// What stands around a panel query when it is asked.
 #[derive(Debug, Clone, Copy)]
@@ -376,7 +376,7 @@ impl About<'_> {
                     }
                 }
                 let (tables, queries): (Vec<_>, Vec<_>) =
-                    parts(filter).into_iter().partition(|part| all_of_tables(part));
+                    parts(filter).into_iter().filter(|part| !always(part)).partition(|part| all_of_tables(part));
                 let all = |parts: Vec<&Condition>| {
                     (!parts.is_empty()).then(|| Condition::And(parts.into_iter().cloned().collect()))
                 };
@@ -389,7 +389,7 @@ impl About<'_> {
                 section(Source::States(touching), back(STATES_BACK), filter, self.table_groups())
             }
             Made::Freshness if self.about_tables() => {
-                section(Source::Written(Access::Any), back(LOOK_BACK), lowered(Scope::Tables)?, self.table_groups())
+                section(Source::Written(Access::Any), back(LOOK_BACK), self.tables()?, self.table_groups())
             }
             Made::Freshness => {
                 let asks = |field: &&Field| matches!(field, Field::Name { name, .. } if name == "dashboard" || name == "chart");
@@ -399,13 +399,21 @@ impl About<'_> {
                 section(Source::Written(access), back(LOOK_BACK), filter, groups())
             }
             Made::Idleness if self.names_tables() && self.about_tables() => {
-                section(Source::Seen { tables: true }, back(LOOK_BACK), lowered(Scope::Tables)?, self.table_groups())
+                section(Source::Seen { tables: true }, back(LOOK_BACK), self.tables()?, self.table_groups())
             }
             Made::Idleness => {
                 let filter = lowered(Scope::Queries)?.and(counts(self.mentions));
                 section(Source::Seen { tables: false }, back(LOOK_BACK), filter, groups())
             }
         })
+    }
+
+    // Which tables, of a condition that is about them alone.
+    fn tables(&self) -> Result<Expr, Error> {
+        let selecting = parts(self.query.filter.as_ref()).into_iter().filter(|part| !always(part));
+        let selecting: Vec<Condition> = selecting.cloned().collect();
+        let filter = (!selecting.is_empty()).then_some(Condition::And(selecting));
+        lower(filter.as_ref(), &clock(self.asked, Scope::Tables))
     }
 
     // Whether groups or condition name tables.
@@ -416,7 +424,8 @@ impl About<'_> {
 
     // Whether groups and condition are about tables alone.
     fn about_tables(&self) -> bool {
-        self.query.by.iter().all(of_tables) && self.query.filter.as_ref().is_none_or(all_of_tables)
+        let selecting = parts(self.query.filter.as_ref()).into_iter().filter(|part| !always(part));
+        self.query.by.iter().all(of_tables) && selecting.into_iter().all(all_of_tables)
     }
 
     fn table_groups(&self) -> Vec<Expr> {
@@ -463,6 +472,11 @@ fn apart(item: &Item, field: &Field, by: &'static str) -> Error {
 // Whether a table itself has the field.
 fn of_tables(field: &Field) -> bool {
     matches!(field, Field::Name { name, .. } if name == "table" || name == "warehouse")
+}
+
+// What holds for everything selects nothing, whatever it is about: a dashboard's variable that is set to all.
+fn always(part: &Condition) -> bool {
+    matches!(part, Condition::Test { test: Test::Any { negated: false }, .. })
 }
 
 fn all_of_tables(condition: &Condition) -> bool {

@@ -340,6 +340,9 @@ pub fn about_now() -> Vec<Question> {
         "table_rows every 1h",
         "growth every 1h",
         "idle_time by dag",
+        "freshness by table where app in (any)",
+        "idle_time by table where dag in (any) and warehouse in (any)",
+        "table_rows by table where person in (any)",
         "queries by reads every 1d vs 1d",
     ];
     let ask = |(from, to): (&'static str, &'static str)| {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lakeapm::{
     history::record::TableState,
-    query::{Condition, Field},
+    query::{Condition, Field, Test},
 };
 
 use super::{
@@ -43,6 +43,11 @@ fn group(about: &About<'_>, table: &Table) -> Group {
     about.measures.by.iter().map(|field| Some(of(field, table))).collect()
 }
 
+// What holds for everything says nothing of tables or queries.
+fn always(part: &Condition) -> bool {
+    matches!(part, Condition::Test { test: Test::Any { negated: false }, .. })
+}
+
 // The parts of a condition that must all hold.
 fn parts(condition: Option<&Condition>) -> Vec<&Condition> {
     match condition {
@@ -62,6 +67,7 @@ pub fn measured(about: &About<'_>) -> Answers {
     // What the condition says of tables chooses them; what it says of queries chooses those that such a query touches.
     let (tables, queries): (Vec<_>, Vec<_>) = parts(about.measures.filter.as_ref())
         .into_iter()
+        .filter(|part| !always(part))
         .partition(|part| !fields(Some(part)).is_empty() && fields(Some(part)).into_iter().all(of_table));
     let touched: Option<BTreeSet<Table>> = (!queries.is_empty()).then(|| {
         let condition = Condition::And(queries.into_iter().cloned().collect());
@@ -174,7 +180,8 @@ pub fn clocks(about: &About<'_>) -> Answers {
     let (from, to) = about.window();
     let over = to.min(about.now());
     let all = fields(condition);
-    let of_tables = by.iter().chain(all.iter().copied()).all(of_table);
+    let selecting: Vec<&Condition> = parts(condition).into_iter().filter(|part| !always(part)).collect();
+    let of_tables = by.iter().all(of_table) && selecting.iter().flat_map(|part| fields(Some(part))).all(of_table);
     let a_table = |field: &Field| matches!(field, Field::Name { name, .. } if name == "table");
     let names_tables = by.iter().chain(all.iter().copied()).any(a_table);
     let mut ages: HashMap<(Group, usize), i64> = HashMap::new();
@@ -215,7 +222,7 @@ pub fn clocks(about: &About<'_>) -> Answers {
                     !touch.write && !builds.contains(&of)
                 }),
             };
-            for table in uses.at.keys().filter(|table| condition.is_none_or(|condition| suited(condition, table))) {
+            for table in uses.at.keys().filter(|table| selecting.iter().all(|part| suited(part, table))) {
                 for (bucket, end) in &ends {
                     add(&group(about, table), *bucket, uses.ago(table, *end));
                 }
