@@ -87,7 +87,7 @@ impl Server {
             give(&folder);
         }
 
-        let initialized = run(&folder, root, "native/bin/initdb", |initdb| {
+        let mut initialized = run(&folder, root, "native/bin/initdb", |initdb| {
             initdb.args(["--pgdata", "data", "--username", OWNER, "--pwfile", "password", "--encoding", "UTF8"]);
             initdb.args(["--locale", "C", "--no-sync", "--auth-local", "trust", "--auth-host", "scram-sha-256"]);
         });
