@@ -30,6 +30,7 @@ mod dbt;
 mod dimension;
 mod format;
 mod generic;
+mod inherit;
 mod intermix;
 mod json;
 mod lexer;
@@ -48,6 +49,7 @@ use std::{borrow::Cow, mem};
 
 pub use dimension::{Dimension, Dimensions};
 pub use format::{FORMATS, Format, Key, Rank, Take, table};
+pub use inherit::{INHERITED, inherited, without_comments};
 pub use privacy::{People, Privacy, Secret, Texts};
 pub use rule::{Assign, Error, Fill, Origin, Rule};
 pub use statement::{Statement, fingerprint, hex, normalise, statement};
