@@ -445,6 +445,8 @@ create function redshift.len(x text) returns integer language sql immutable as '
 create function redshift.charindex(part text, whole text) returns integer language sql immutable as 'select strpos($2, $1)';
 create function redshift.nvl(one text, other text) returns text language sql immutable as 'select coalesce($1, $2)';
 
+-- A session reads these bodies when it first calls them, backslashes as escapes: there are none in them.
+--
 -- Of the flags `c`, `i`, `e` and `p`; without `p` Redshift knows POSIX expressions only, so what they lack is an error
 -- here too.
 create function redshift.regexp_substr(source text, pattern text, start integer, nth integer, flags text) returns text
@@ -453,12 +455,12 @@ begin
   if flags !~ '^[ciep]*$' then
     raise exception 'regexp_substr knows no flags %', flags;
   end if;
-  if flags !~ 'p' and pattern ~ '\(\?|[*+?]\?' then
+  if flags !~ 'p' and pattern ~ '[(][?]|[*+?][?]' then
     raise exception 'a POSIX expression has no (?: and nothing lazy: %', pattern;
   end if;
   return coalesce(pg_catalog.regexp_substr(
     source, pattern, greatest(start, 1), greatest(nth, 1), case when flags ~ 'i' then 'i' else 'c' end,
-    case when flags ~ 'e' and pattern ~ '(^|[^\\])\(' then 1 else 0 end
+    case when flags ~ 'e' and pattern ~ ('(^|[^' || chr(92) || '])[(]') then 1 else 0 end
   ), case when source is not null then '' end);
 end $$;
 create function redshift.regexp_substr(source text, pattern text, start integer, nth integer) returns text
@@ -470,7 +472,7 @@ create function redshift.regexp_substr(source text, pattern text) returns text
 
 -- PostgreSQL replaces the first match unless it is told to replace all, Redshift replaces all.
 create function redshift.regexp_replace(source text, pattern text, new text) returns text
-  language sql immutable as $$ select pg_catalog.regexp_replace($1, $2, replace($3, '$1', '\1'), 'g') $$;
+  language sql immutable as $$ select pg_catalog.regexp_replace($1, $2, replace($3, '$1', chr(92) || '1'), 'g') $$;
 
 -- An object, array or scalar that is JSON; the first five levels of keys; '' for a key that is not there, null for JSON that
 -- is none if it was asked so, else an error.
