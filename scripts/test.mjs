@@ -7,7 +7,7 @@
 // which is said at the end again; in continuous integration (CI=true) it has failed.
 
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,6 +15,7 @@ import { fileURLToPath } from "node:url";
 import { absent } from "./prerequisites.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+const npm = process.platform === "win32" ? "npm.cmd" : "npm";
 
 // All with the profile, target and flags of `cargo run`. `clippy` comes first because `doc` needs the same metadata of
 // the dependencies, and because its messages are the ones to read before a failing build's.
@@ -27,7 +28,7 @@ const STEPS = [
     args: ["doc", "--no-deps", "--document-private-items"],
     env: { RUSTDOCFLAGS: "-D warnings" },
   },
-  { name: "test", title: "Tests", args: ["test", "--no-fail-fast"], counts: true },
+  { name: "test", title: "Tests", commands: rust, counts: true },
   { name: "host", title: "Grafana's conformance host", needs: "Go", commands: host, counts: true },
   { name: "frontend", title: "The frontend, the dashboards and the alert rules", commands: frontend },
 ];
@@ -42,11 +43,26 @@ function program() {
   return binary;
 }
 
+/** Whether the packages of the root are there as `package-lock.json` names them. */
+function installed() {
+  const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
+  return Object.entries(packages).every(([path, { version, os = [process.platform], cpu = [process.arch] }]) => {
+    const file = join(root, path, "package.json");
+    const elsewhere = !os.includes(process.platform) || !cpu.includes(process.arch);
+    return path === "" || elsewhere || (existsSync(file) && JSON.parse(readFileSync(file, "utf8")).version === version);
+  });
+}
+
+/** The Rust tests, with the PostgreSQL they ask. */
+function rust() {
+  const tests = { program: "cargo", args: ["test", "--no-fail-fast"] };
+  return installed() ? [tests] : [{ program: npm, args: ["ci", "--no-audit", "--no-fund"] }, tests];
+}
+
 /** The frontend's own checks, and that every target of every dashboard and every alert rule answers from a demo. */
 function frontend() {
   const [cwd, binary] = [join(root, "frontend"), program()];
   const history = join(mkdtempSync(join(tmpdir(), "lakeapm-")), "demo");
-  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
   return [
     { program: npm, args: ["ci", "--no-audit", "--no-fund"], cwd },
     ...["typecheck", "lint", "test", "build"].map((name) => ({ program: npm, args: ["run", name], cwd })),

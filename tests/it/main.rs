@@ -5,6 +5,7 @@ mod answers;
 mod cli;
 mod collected;
 mod cost;
+mod double;
 mod flight;
 mod golden;
 mod history;

@@ -1,0 +1,3 @@
+//! A warehouse to test against: a real PostgreSQL that carries Redshift's system views.
+
+pub mod server;
