@@ -1,3 +1,4 @@
 //! A warehouse to test against: a real PostgreSQL that carries Redshift's system views.
 
+pub mod load;
 pub mod server;
