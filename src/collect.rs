@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    hash::{DefaultHasher, Hash as _, Hasher as _},
+    hash::{DefaultHasher, Hasher as _},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,10 +13,7 @@ use futures::TryStreamExt as _;
 
 use crate::{
     annotation::{self, Reader, Source},
-    history::{
-        self, Appended, Collected, History, Lease,
-        record::{Harvest, Query},
-    },
+    history::{self, Appended, Collected, History, Lease, record::Harvest},
     query,
     settings::{Collecting, Inherit},
     warehouse::{self, Looking, Span, Warehouse, history::Engine},
@@ -328,7 +325,8 @@ impl Collector {
             keys.push((key, (now, found)));
         }
         if !same.is_empty() {
-            let stays = |transaction: &Option<String>, id: &str, started| !same.contains(&key_of(transaction, id, started));
+            let stays =
+                |transaction: &Option<String>, id: &str, started| !same.contains(&key_of(transaction, id, started));
             part.queries.retain(|query| stays(&query.transaction_id, &query.query_id, query.started_at));
             part.touches.retain(|touch| stays(&touch.transaction_id, &touch.query_id, touch.started_at));
         }

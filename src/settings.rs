@@ -260,7 +260,10 @@ impl Settings {
             Settings::parse(&text).map_err(|(line, message)| Error::Wrong { path: path.to_owned(), line, message })?;
         settings.source.path = Some(path.into());
         let folder = path.parent().unwrap_or(Path::new(""));
-        settings.tls.ca = settings.tls.ca.take().map(|file| folder.join(file));
+        if settings.tls.pem().is_none() {
+            let file = settings.tls.ca.take().filter(|file| !file.is_empty());
+            settings.tls.ca = file.map(|file| folder.join(file).to_string_lossy().into_owned());
+        }
         for names in &mut settings.names {
             if let Names::File(file) = names {
                 *file = folder.join(&file);

@@ -107,7 +107,9 @@ impl Manifest {
         let mut whole: Vec<Collected> = Vec::with_capacity(self.collected.len());
         for next in std::mem::take(&mut self.collected) {
             match whole.last_mut() {
-                Some(last) if last.warehouse == next.warehouse && next.from <= last.to => last.to = last.to.max(next.to),
+                Some(last) if last.warehouse == next.warehouse && next.from <= last.to => {
+                    last.to = last.to.max(next.to)
+                }
                 _ => whole.push(next),
             }
         }
@@ -163,7 +165,8 @@ mod tests {
         let at = |minute: i64| DateTime::from_timestamp(minute * 60, 0).unwrap();
         let of = |warehouse: &str, from, to| Collected { warehouse: warehouse.into(), from: at(from), to: at(to) };
         let mut manifest = Manifest::default();
-        for interval in [of("a", 0, 10), of("b", 5, 6), of("a", 8, 20), of("a", 20, 30), of("a", 31, 32), of("a", 1, 2)] {
+        for interval in [of("a", 0, 10), of("b", 5, 6), of("a", 8, 20), of("a", 20, 30), of("a", 31, 32), of("a", 1, 2)]
+        {
             manifest.know([interval]);
         }
         assert_eq!(manifest.collected, [of("a", 0, 30), of("a", 31, 32), of("b", 5, 6)]);

@@ -1,7 +1,5 @@
 //! How a warehouse is reached, who answers, and what is collected.
 
-use std::path::PathBuf;
-
 use serde::Deserialize;
 
 use crate::query::{self, Duration};
@@ -42,9 +40,16 @@ pub struct Aws {
 pub struct Tls {
     /// What is checked.
     pub mode: TlsMode,
-    /// A file of certificates of the authorities that are trusted instead of the public ones, PEM. A relative path in a
-    /// file of settings is one in its folder.
-    pub ca: Option<PathBuf>,
+    /// The certificates of the authorities that are trusted instead of the public ones, PEM, or the path of a file of them.
+    /// A relative path in a file of settings is one in its folder.
+    pub ca: Option<String>,
+}
+
+impl Tls {
+    /// The certificates themselves, if they are no path.
+    pub fn pem(&self) -> Option<&str> {
+        self.ca.as_deref().filter(|ca| ca.contains("-----BEGIN"))
+    }
 }
 
 /// What is checked of a certificate.
@@ -53,9 +58,12 @@ pub struct Tls {
 pub enum TlsMode {
     /// That an authority signed it for this host.
     #[default]
-    VerifyFull,
+    #[serde(alias = "verify-full")]
+    Verify,
     /// That an authority signed it, for whatever host: through a tunnel.
     VerifyCa,
+    /// Nothing, but the connection is encrypted.
+    Require,
     /// Nothing: the connection is not encrypted.
     Disable,
 }

@@ -15,7 +15,9 @@ mod layers;
 mod limits;
 mod plugin;
 mod readme;
+
 mod rollups;
 mod seam;
 mod settings;
+mod wire;
 mod world;

@@ -22,7 +22,7 @@ use futures::{
 use super::{
     Redshift,
     error::Error,
-    probe::{Found, Has},
+    probe::Found,
     rows::{seen, truth, whole},
     wire::{self, Wire},
 };
@@ -61,7 +61,7 @@ const IN_FLIGHT: &str = "'planning', 'queued', 'running', 'returning'";
 const QUERY: &str = "q.query_id, q.transaction_id, q.session_id, q.username, u.usename, q.database_name, q.query_label, \
      q.query_type, q.status, q.result_cache_hit, q.start_time, q.end_time, q.elapsed_time, q.queue_time, q.planning_time, \
      q.compile_time, q.lock_wait_time, q.execution_time, q.returned_rows, q.error_message, q.service_class_name, \
-     q.query_text";
+     q.query_text, q.user_id";
 
 fn literal(at: DateTime<Utc>) -> String {
     format!("timestamp '{}'", at.naive_utc().format("%Y-%m-%d %H:%M:%S%.6f"))
@@ -167,7 +167,8 @@ impl Reader<'_> {
             held = held.saturating_add(count);
             // An hour that is too much by itself is cut evenly.
             if held > PORTION {
-                let end = (hour.duration_trunc(TimeDelta::hours(1)).unwrap_or(hour) + TimeDelta::hours(1)).min(window.to);
+                let end =
+                    (hour.duration_trunc(TimeDelta::hours(1)).unwrap_or(hour) + TimeDelta::hours(1)).min(window.to);
                 let pieces = i32::try_from(held.div_ceil(PORTION)).unwrap_or(i32::MAX);
                 let step = (end - from) / pieces;
                 for _ in 1..pieces {
@@ -252,7 +253,8 @@ impl Reader<'_> {
         let mut rows = self.redshift.wire.ask(&sql, PATIENCE).await?;
         let mut queries = Vec::new();
         while let Some(row) = rows.next().await? {
-            let column = |nth| wire::text(&row, nth).map(|text| text.trim_end_matches(' ')).filter(|text| !text.is_empty());
+            let column =
+                |nth| wire::text(&row, nth).map(|text| text.trim_end_matches(' ')).filter(|text| !text.is_empty());
             if let Some(cut) = query(&self.redshift.name, column) {
                 queries.push(cut);
             }
@@ -439,9 +441,10 @@ impl Reader<'_> {
             let (Some(place), Some(table)) = (place, row.next().flatten()) else { continue };
             let rows = row.next().flatten().and_then(|rows| whole(&rows));
             let table = table.trim();
-            let known = touches.0.iter_mut().find(|((of, name, write), _)| {
-                *of == place && *write && name.rsplit('.').next() == Some(table)
-            });
+            let known = touches
+                .0
+                .iter_mut()
+                .find(|((of, name, write), _)| *of == place && *write && name.rsplit('.').next() == Some(table));
             if let Some((_, touched)) = known {
                 touched.inserted = touched.inserted.or(rows);
             }
@@ -470,11 +473,13 @@ impl Reader<'_> {
         begun.values_mut().for_each(|queries| queries.sort_unstable());
         for row in self.rows(&sql).await? {
             let mut row = row.into_iter().flatten();
-            let (Some(xid), Some(pid), Some(at), Some(seconds)) = (row.next(), row.next(), row.next(), row.next()) else {
+            let (Some(xid), Some(pid), Some(at), Some(seconds)) = (row.next(), row.next(), row.next(), row.next())
+            else {
                 continue;
             };
             let (Some(at), Some(seconds)) = (seen(&at), whole(&seconds)) else { continue };
-            let of = begun.get(&(xid, pid)).and_then(|queries| queries.iter().rev().find(|(started, _)| *started <= at));
+            let of =
+                begun.get(&(xid, pid)).and_then(|queries| queries.iter().rev().find(|(started, _)| *started <= at));
             if let Some(query) = of.and_then(|(_, place)| queries.get_mut(*place))
                 && query.ended_at.is_some_and(|ended| at <= ended)
             {
@@ -521,7 +526,8 @@ impl Reader<'_> {
             );
             let declares = self.queries(&selection).await?;
             for query in self.whole_texts(declares).await? {
-                if let (Some(transaction), Some(cursor)) = (query.transaction_id.clone(), cursor_declared(&query.text)) {
+                if let (Some(transaction), Some(cursor)) = (query.transaction_id.clone(), cursor_declared(&query.text))
+                {
                     known.insert((transaction, cursor), query.text);
                 }
             }
@@ -682,13 +688,13 @@ fn query<'a>(warehouse: &str, column: impl Fn(usize) -> Option<&'a str>) -> Opti
         transaction_id: text(1).filter(|id| id != "0"),
         session_id: text(2).filter(|id| id != "0"),
         warehouse: warehouse.to_owned(),
-        user: text(3).or(text(4)),
+        // A login that was dropped has no name any more.
+        user: text(3).or(text(4)).or(text(22)),
         database: text(5),
         label: text(6).filter(|label| label != "default"),
         // What Redshift calls COMMAND and OTHER is read from the text.
-        statement: kind.filter(|kind| {
-            kind != Statement::Other.name() && Statement::ALL.iter().any(|known| known.name() == kind)
-        }),
+        statement: kind
+            .filter(|kind| kind != Statement::Other.name() && Statement::ALL.iter().any(|known| known.name() == kind)),
         status: match column(8).unwrap_or_default() {
             "success" => Status::Success,
             "failed" => Status::Failed,
@@ -772,8 +778,11 @@ fn unescaped(stored: &str) -> String {
 // The words of a statement behind its comments.
 fn words(text: &str) -> impl Iterator<Item = String> {
     let bare = crate::annotation::without_comments(text);
-    let words: Vec<String> =
-        bare.split(|c: char| c.is_whitespace() || c == ';').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    let words: Vec<String> = bare
+        .split(|c: char| c.is_whitespace() || c == ';')
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
     words.into_iter()
 }
 
@@ -796,11 +805,6 @@ fn cursor_declared(text: &str) -> Option<String> {
     let mut words = words(text);
     words.next().filter(|word| word.eq_ignore_ascii_case("declare"))?;
     words.next().map(|word| cursor(&word))
-}
-
-/// Whether the collector can do anything at all.
-pub(super) fn possible(found: &Found) -> bool {
-    matches!(found.views.get("sys_query_history"), Some(Has::Columns(_)))
 }
 
 #[cfg(test)]

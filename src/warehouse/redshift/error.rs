@@ -1,6 +1,6 @@
 //! What goes wrong between here and a Redshift, each as a sentence with the way out. No secret is in any.
 
-use std::{error::Error as _, io, path::PathBuf};
+use std::{error::Error as _, io};
 
 use tokio_postgres::error::SqlState;
 
@@ -11,15 +11,17 @@ pub enum Error {
     #[error("{0}")]
     Setting(String),
     /// The file of authorities.
-    #[error("cannot read the certificates in {}: {cause}; expected a PEM file of the authorities to trust", path.display())]
+    #[error("cannot read the certificates in {place}: {cause}; expected those of the authorities to trust, PEM")]
     Authorities {
-        /// The file.
-        path: PathBuf,
+        /// The file or setting.
+        place: String,
         /// What is wrong with it.
         cause: String,
     },
     /// No such host.
-    #[error("cannot find the host `{host}`: {cause}; expected the endpoint of the cluster or workgroup without port and database, such as `wh.abc123.eu-west-1.redshift.amazonaws.com`")]
+    #[error(
+        "cannot find the host `{host}`: {cause}; expected the endpoint of the cluster or workgroup without port and database, such as `wh.abc123.eu-west-1.redshift.amazonaws.com`"
+    )]
     Host {
         /// The host.
         host: String,
@@ -27,7 +29,9 @@ pub enum Error {
         cause: String,
     },
     /// Nobody listens.
-    #[error("nothing listens at {host}:{port}: {cause}; see whether `port` is right (5439 unless it was changed), and whether the cluster is paused")]
+    #[error(
+        "nothing listens at {host}:{port}: {cause}; see whether `port` is right (5439 unless it was changed), and whether the cluster is paused"
+    )]
     Refused {
         /// The host.
         host: String,
@@ -37,7 +41,9 @@ pub enum Error {
         cause: io::Error,
     },
     /// No answer to a connection.
-    #[error("no answer from {host}:{port} within {seconds} s; let this machine's address into the security group of the cluster, on port {port}")]
+    #[error(
+        "no answer from {host}:{port} within {seconds} s; let this machine's address into the security group of the cluster, on port {port}"
+    )]
     Silent {
         /// The host.
         host: String,
@@ -47,7 +53,9 @@ pub enum Error {
         seconds: u64,
     },
     /// The server takes no TLS.
-    #[error("{host}:{port} takes no encrypted connection; let it have one, or set `tls.mode = \"disable\"` if nobody can listen on the way")]
+    #[error(
+        "{host}:{port} takes no encrypted connection; let it have one, or set `tls.mode = \"disable\"` if nobody can listen on the way"
+    )]
     NoTls {
         /// The host.
         host: String,
@@ -63,7 +71,9 @@ pub enum Error {
         port: u16,
     },
     /// The certificate is for others.
-    #[error("the certificate of {host}:{port} is for another host; set `host` to the name it is for, or `tls.mode = \"verify-ca\"` if the connection goes through a tunnel")]
+    #[error(
+        "the certificate of {host}:{port} is for another host; set `host` to the name it is for, or `tls.mode = \"verify-ca\"` if the connection goes through a tunnel"
+    )]
     Name {
         /// The host.
         host: String,
@@ -71,7 +81,9 @@ pub enum Error {
         port: u16,
     },
     /// The certificate is signed by nobody who is trusted, or is too old.
-    #[error("the certificate of {host}:{port} is not to be trusted: {cause}; `tls.ca` names a PEM file of the authority that signed it")]
+    #[error(
+        "the certificate of {host}:{port} is not to be trusted: {cause}; `tls.ca` takes the certificate of the authority that signed it, PEM or the path of a file"
+    )]
     Certificate {
         /// The host.
         host: String,
@@ -142,7 +154,9 @@ pub enum Error {
     #[error("the connection to the warehouse was lost: {0}; ask again")]
     Lost(String),
     /// The statement took too long.
-    #[error("the warehouse did not answer within {seconds} s; a shorter range or fewer groups take less, and `timeout` in `limits` allows more")]
+    #[error(
+        "the warehouse did not answer within {seconds} s; a shorter range or fewer groups take less, and `timeout` in `limits` allows more"
+    )]
     Slow {
         /// The limit.
         seconds: u64,
@@ -161,7 +175,9 @@ pub enum Error {
         mend: String,
     },
     /// The warehouse lacks a view, column or function.
-    #[error("the warehouse does not know what the statement asks of it: {0}; `lakeapm doctor` says which views and columns it lacks")]
+    #[error(
+        "the warehouse does not know what the statement asks of it: {0}; `lakeapm doctor` says which views and columns it lacks"
+    )]
     Unknown(String),
     /// Anything else it says.
     #[error("the warehouse refused the statement: {message} ({code})")]

@@ -78,9 +78,11 @@ impl Source {
                 )));
             }
         };
-        let region = aws.region.clone().or(named.map(|(_, region)| region)).ok_or_else(|| {
-            Error::Setting("`auth = \"iam\"` needs `aws.region`, such as `eu-west-1`".to_owned())
-        })?;
+        let region = aws
+            .region
+            .clone()
+            .or(named.map(|(_, region)| region))
+            .ok_or_else(|| Error::Setting("`auth = \"iam\"` needs `aws.region`, such as `eu-west-1`".to_owned()))?;
         let keys = match (&settings.aws_access_key, &settings.aws_secret_key) {
             (Some(access), Some(secret)) => Some((access.reveal().to_owned(), secret.reveal().to_owned())),
             (None, None) => None,
@@ -125,12 +127,10 @@ impl Source {
         if let (Some(keys), None) = (&keys, &self.aws.role) {
             return Ok(keys.clone());
         }
-        let http = Builder::new()
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-            .build_https();
-        let mut config = aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::new(self.region.clone()))
-            .http_client(http);
+        let http =
+            Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https();
+        let mut config =
+            aws_config::defaults(BehaviorVersion::latest()).region(Region::new(self.region.clone())).http_client(http);
         if let Some(keys) = keys {
             config = config.credentials_provider(keys);
         } else if let Some(profile) = &self.aws.profile {
@@ -139,7 +139,8 @@ impl Source {
         let config = config.load().await;
         let found = match &self.aws.role {
             Some(role) => {
-                let role = aws_config::sts::AssumeRoleProvider::builder(role).session_name("lakeapm").configure(&config);
+                let role =
+                    aws_config::sts::AssumeRoleProvider::builder(role).session_name("lakeapm").configure(&config);
                 role.build().await.provide_credentials().await
             }
             None => match config.credentials_provider() {
@@ -155,7 +156,8 @@ impl Source {
         let request = self.request(database);
         let body = request.body.as_bytes();
         let headers = request.headers.iter().map(|(name, value)| (*name, value.as_str()));
-        let broken = |cause: &dyn std::fmt::Display| Error::Credentials(format!("cannot sign a request to AWS: {cause}"));
+        let broken =
+            |cause: &dyn std::fmt::Display| Error::Credentials(format!("cannot sign a request to AWS: {cause}"));
         let identity = asking.into();
         let signing = v4::SigningParams::builder()
             .identity(&identity)
@@ -268,9 +270,11 @@ struct Request {
 }
 
 fn late() -> Error {
-    Error::Credentials(format!("no credentials of AWS within {} s; see whether the way to it is open", PATIENCE.as_secs()))
+    Error::Credentials(format!(
+        "no credentials of AWS within {} s; see whether the way to it is open",
+        PATIENCE.as_secs()
+    ))
 }
-
 
 fn deepest(error: &dyn std::error::Error) -> String {
     let mut last = error;

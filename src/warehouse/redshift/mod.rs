@@ -105,8 +105,9 @@ impl Redshift {
 
     // Statements name the warehouse as the dialect does, which knows nothing of this one.
     fn named(&self, sql: &str) -> String {
-        let literal = format!("'{}' as warehouse", dialect::DIALECT.name);
-        sql.replace(&literal, &format!("{} as warehouse", (dialect::DIALECT.text)(&self.name)))
+        let cast = |name: &str| format!("cast({} as varchar)", (dialect::DIALECT.text)(name));
+        // A literal of the question has its quotes doubled, so it is none of these.
+        sql.replace(&cast(dialect::DIALECT.name), &cast(&self.name))
     }
 
     async fn answer(&self, statement: &Statement) -> Result<Rows, Error> {
@@ -158,7 +159,9 @@ fn name(host: &str) -> String {
     let host = host.trim();
     match host.parse::<IpAddr>() {
         Ok(_) => dialect::DIALECT.name.to_owned(),
-        Err(_) => host.split('.').next().filter(|name| *name != "localhost").unwrap_or(dialect::DIALECT.name).to_owned(),
+        Err(_) => {
+            host.split('.').next().filter(|name| *name != "localhost").unwrap_or(dialect::DIALECT.name).to_owned()
+        }
     }
 }
 
@@ -198,7 +201,8 @@ impl Warehouse for Redshift {
 
     async fn examine(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let mut add = |name, well, says: String, mend: Option<String>| findings.push(Finding { name, well, says, mend });
+        let mut add =
+            |name, well, says: String, mend: Option<String>| findings.push(Finding { name, well, says, mend });
         *self.found.lock().await = None;
         let found = match self.found().await {
             Ok(found) => found,

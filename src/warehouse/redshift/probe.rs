@@ -76,11 +76,7 @@ pub static VIEWS: &[View] = &[
     },
     View {
         name: "sys_query_text",
-        columns: &[
-            ("query_id", "bigint"),
-            ("sequence", "integer"),
-            ("text", "varchar(4000)"),
-        ],
+        columns: &[("query_id", "bigint"), ("sequence", "integer"), ("text", "varchar(4000)")],
         of: Of::Any,
         superusers: false,
         costs: "texts end after 4000 bytes, and annotations behind that are not seen",
@@ -305,15 +301,17 @@ impl Found {
             };
             found.views.insert(view.name, has);
         }
-        found.own_only = match (superuser.as_deref().and_then(super::rows::truth), id.and_then(|id| id.parse::<i64>().ok())) {
-            (Some(true), _) => Some(false),
-            (_, Some(id)) if found.reads("sys_query_history") => {
-                // The system's own user is 1, and its statements nobody's business.
-                let others = format!("select user_id from sys_query_history where user_id > 1 and user_id <> {id} limit 1");
-                Some(wire.rows(&others, PATIENCE).await?.is_empty())
-            }
-            _ => None,
-        };
+        found.own_only =
+            match (superuser.as_deref().and_then(super::rows::truth), id.and_then(|id| id.parse::<i64>().ok())) {
+                (Some(true), _) => Some(false),
+                (_, Some(id)) if found.reads("sys_query_history") => {
+                    // The system's own user is 1, and its statements nobody's business.
+                    let others =
+                        format!("select user_id from sys_query_history where user_id > 1 and user_id <> {id} limit 1");
+                    Some(wire.rows(&others, PATIENCE).await?.is_empty())
+                }
+                _ => None,
+            };
         Ok(found)
     }
 
@@ -337,16 +335,21 @@ impl Found {
 
     /// Whether it is a serverless workgroup: it has none of the tables of a cluster.
     pub fn serverless(&self) -> bool {
-        let clusters = VIEWS.iter().filter(|view| view.of == Of::Provisioned);
-        !clusters.into_iter().any(|view| matches!(self.views.get(view.name), Some(Has::Columns(_) | Has::Denied)))
+        let mut clusters = VIEWS.iter().filter(|view| view.of == Of::Provisioned);
+        !clusters.any(|view| matches!(self.views.get(view.name), Some(Has::Columns(_) | Has::Denied)))
     }
 
     /// A statement over the views, with null for what this warehouse lacks or hides, and what that leaves out of its answer.
     pub fn adapted(&self, sql: &str) -> (String, Vec<String>) {
         let mut notices = BTreeSet::new();
         let mut adapted = String::with_capacity(sql.len());
+        let mut rest = sql;
         for (word, is_name) in words(sql) {
+            rest = rest.get(word.len()..).unwrap_or_default();
             let known = if is_name { view(&word.to_lowercase()) } else { None };
+            // What stands for a view needs a name where the statement gives it none.
+            let named = rest.trim_start().get(..3).is_some_and(|next| next.trim_end().eq_ignore_ascii_case("as"));
+            let name = |view: &View| if named { String::new() } else { format!(" as {}", view.name) };
             let Some(view) = known else {
                 adapted.push_str(word);
                 continue;
@@ -359,7 +362,8 @@ impl Found {
                         continue;
                     }
                     // Only what the statement names is worth a word.
-                    let asked = |name: &str| words(sql).any(|(word, is_name)| is_name && word.eq_ignore_ascii_case(name));
+                    let asked =
+                        |name: &str| words(sql).any(|(word, is_name)| is_name && word.eq_ignore_ascii_case(name));
                     for (name, _) in lacks.iter().filter(|(name, _)| asked(name)) {
                         notices.insert(format!(
                             "this warehouse's {} has no column `{name}`, so nothing is known of it",
@@ -368,7 +372,7 @@ impl Found {
                     }
                     let nulls: Vec<String> =
                         lacks.iter().map(|(name, kind)| format!("cast(null as {kind}) as \"{name}\"")).collect();
-                    adapted.push_str(&format!("(select *, {} from {})", nulls.join(", "), view.name));
+                    adapted.push_str(&format!("(select *, {} from {}){}", nulls.join(", "), view.name, name(view)));
                 }
                 Some(Has::Denied | Has::Absent) if view.of != Of::All => {
                     let why = match self.views.get(view.name) {
@@ -376,12 +380,10 @@ impl Found {
                         _ => "is not there".to_owned(),
                     };
                     notices.insert(format!("{} {why}: {}", view.name, view.costs));
-                    let nulls: Vec<String> = view
-                        .columns
-                        .iter()
-                        .map(|(name, kind)| format!("cast(null as {kind}) as \"{name}\""))
-                        .collect();
-                    adapted.push_str(&format!("(select {} from sys_query_history where 1 = 0)", nulls.join(", ")));
+                    let nulls: Vec<String> =
+                        view.columns.iter().map(|(name, kind)| format!("cast(null as {kind}) as \"{name}\"")).collect();
+                    let nulls = nulls.join(", ");
+                    adapted.push_str(&format!("(select {nulls} from sys_query_history where 1 = 0){}", name(view)));
                 }
                 _ => adapted.push_str(word),
             }
@@ -417,9 +419,7 @@ fn words(sql: &str) -> impl Iterator<Item = (&str, bool)> {
             (Some(b'"'), _) => (ends(1, "\""), false),
             (Some(b'-'), Some(b'-')) => (ends(2, "\n"), false),
             (Some(b'/'), Some(b'*')) => (ends(2, "*/"), false),
-            (Some(first), _) if name(first) => {
-                (bytes.iter().position(|byte| !name(byte)).unwrap_or(bytes.len()), true)
-            }
+            (Some(first), _) if name(first) => (bytes.iter().position(|byte| !name(byte)).unwrap_or(bytes.len()), true),
             _ => (1, false),
         };
         let (word, after) = rest.split_at_checked(length).unwrap_or((rest, ""));
@@ -444,7 +444,8 @@ mod tests {
 
     #[test]
     fn what_is_there_stays_as_it_is() {
-        let sql = "select 'it''s \\' sys_query_text', \"sys_query_text\" -- sys_query_text\nfrom sys_query_history as q";
+        let sql =
+            "select 'it''s \\' sys_query_text', \"sys_query_text\" -- sys_query_text\nfrom sys_query_history as q";
         assert_eq!(found().adapted(sql), (sql.to_owned(), vec![]));
         for sql in ["", "'", "'\\", "\"", "/*", "--", "ü'ü\\", "a\u{0}b"] {
             assert_eq!(words(sql).map(|(word, _)| word).collect::<String>(), sql);
@@ -466,8 +467,8 @@ mod tests {
              cast(null as varchar(128)) as \"username\" from sys_query_history) as q"
         );
         assert_eq!(notices, ["this warehouse's sys_query_history has no column `username`, so nothing is known of it"]);
-        let (sql, notices) = found.adapted("select text from sys_query_text t");
-        assert!(sql.ends_with("where 1 = 0) t"), "{sql}");
+        let (sql, notices) = found.adapted("select text from sys_query_text where 1 = 1");
+        assert!(sql.ends_with("where 1 = 0) as sys_query_text where 1 = 1"), "{sql}");
         assert!(notices[0].contains("GRANT SELECT ON sys_query_text TO lakeapm;"), "{notices:?}");
         assert!(!found.serverless());
     }

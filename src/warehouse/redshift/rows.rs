@@ -99,8 +99,11 @@ impl Batches {
 
     fn cut(&mut self) -> Result<(), Error> {
         let arrays: Vec<ArrayRef> = self.columns.iter_mut().map(Column::finish).collect();
-        let fields: Vec<Field> =
-            arrays.iter().enumerate().map(|(nth, array)| Field::new(nth.to_string(), array.data_type().clone(), true)).collect();
+        let fields: Vec<Field> = arrays
+            .iter()
+            .enumerate()
+            .map(|(nth, array)| Field::new(nth.to_string(), array.data_type().clone(), true))
+            .collect();
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options);
         let batch = batch.map_err(|cause| Error::Statement { message: cause.to_string(), code: "arrow".to_owned() })?;
@@ -208,7 +211,8 @@ mod tests {
     #[test]
     fn instants_are_read_as_postgresql_prints_them() {
         let at = "2026-11-20T12:00:00.000001Z".parse::<DateTime<Utc>>().unwrap();
-        for text in ["2026-11-20 12:00:00.000001", "2026-11-20 12:00:00.000001+00", "2026-11-20 13:00:00.000001+01:00"] {
+        for text in ["2026-11-20 12:00:00.000001", "2026-11-20 12:00:00.000001+00", "2026-11-20 13:00:00.000001+01:00"]
+        {
             assert_eq!(instant(text), Some(at), "{text}");
         }
         assert_eq!(instant("2026-11-20 12:00:00").unwrap().timestamp_subsec_micros(), 0);

@@ -30,7 +30,7 @@ use tokio::{
 };
 use tokio_postgres::{
     CancelToken, Client, NoTls, SimpleQueryMessage, SimpleQueryRow, SimpleQueryStream, config::SslMode,
-    tls::MakeTlsConnect as _,
+    tls::MakeTlsConnect,
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -108,9 +108,6 @@ impl Wire {
                  `database`"
             )));
         }
-        if settings.database.trim().is_empty() {
-            return Err(missing("database", "dev"));
-        }
         let login = match settings.auth {
             Auth::Iam => Login::Iam(Box::new(iam::Source::new(settings)?)),
             Auth::Password => {
@@ -125,7 +122,8 @@ impl Wire {
         let place = Place {
             host: host.to_owned(),
             port: settings.port.unwrap_or(PORT),
-            database: settings.database.trim().to_owned(),
+            // Every cluster and workgroup has it unless it was made with another.
+            database: Some(settings.database.trim()).filter(|name| !name.is_empty()).unwrap_or("dev").to_owned(),
             user: settings.user.trim().to_owned(),
         };
         Ok(Wire {
@@ -143,7 +141,8 @@ impl Wire {
     /// # Errors
     /// As when it was made.
     pub fn to(&self, database: &str) -> Result<Wire, Error> {
-        let settings = Settings { database: database.to_owned(), ..self.settings.clone() };
+        let mut settings = self.settings.clone();
+        settings.database = database.to_owned();
         Wire::new(&settings)
     }
 
@@ -160,8 +159,18 @@ impl Wire {
     /// Sends a statement, which may take so long; its rows come one by one.
     pub async fn ask(&self, sql: &str, limit: Duration) -> Result<Rows<'_>, Error> {
         let busy = || Error::Busy { connections: CONNECTIONS };
-        let place = timeout(limit, self.places.clone().acquire_owned()).await.map_err(|_| busy())?.map_err(|_| busy())?;
-        let mut rows = Rows { wire: self, session: None, stream: None, columns: Vec::new(), first: None, limit, until: Instant::now() + limit, _place: place };
+        let place =
+            timeout(limit, self.places.clone().acquire_owned()).await.map_err(|_| busy())?.map_err(|_| busy())?;
+        let mut rows = Rows {
+            wire: self,
+            session: None,
+            stream: None,
+            columns: Vec::new(),
+            first: None,
+            limit,
+            until: Instant::now() + limit,
+            _place: place,
+        };
         let (session, used) = match self.rested() {
             Some(session) => (session, true),
             None => (self.connected(limit).await?, false),
@@ -250,10 +259,8 @@ impl Wire {
         let (client, task) = match &self.tls {
             Some(tls) => {
                 let mut tls = tls.clone();
-                let tls = <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<TcpStream>>::make_tls_connect(
-                    &mut tls,
-                    &self.place.host,
-                );
+                let tls =
+                    <MakeRustlsConnect as MakeTlsConnect<TcpStream>>::make_tls_connect(&mut tls, &self.place.host);
                 let tls = tls.map_err(|cause| Error::Setting(format!("`host` is no name of a host: {cause}")))?;
                 config.ssl_mode(SslMode::Require);
                 let made = timeout(PATIENCE, config.connect_raw(stream, tls)).await.map_err(silent)?;
@@ -303,10 +310,8 @@ impl Wire {
                 let stream = TcpStream::connect((place.host.as_str(), place.port)).await.ok()?;
                 match tls {
                     Some(mut tls) => {
-                        let tls = <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<TcpStream>>::make_tls_connect(
-                            &mut tls,
-                            &place.host,
-                        );
+                        let tls =
+                            <MakeRustlsConnect as MakeTlsConnect<TcpStream>>::make_tls_connect(&mut tls, &place.host);
                         token.cancel_query_raw(stream, tls.ok()?).await.ok()
                     }
                     None => token.cancel_query_raw(stream, NoTls).await.ok(),
@@ -447,16 +452,29 @@ fn encryption(tls: &Tls) -> Result<Option<MakeRustlsConnect>, Error> {
         return Ok(None);
     }
     let mut roots = RootCertStore::empty();
-    match &tls.ca {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(path) => {
-            let wrong = |cause: String| Error::Authorities { path: path.clone(), cause };
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|cause| wrong(cause.to_string()))? {
-                let certificate = certificate.map_err(|cause| wrong(cause.to_string()))?;
-                roots.add(certificate).map_err(|cause| wrong(cause.to_string()))?;
-            }
-            if roots.is_empty() {
-                return Err(wrong("it has no certificate".to_owned()));
+    let wrong = |cause: &dyn std::fmt::Display| Error::Authorities {
+        place: match tls.pem() {
+            Some(_) => "`tls.ca`".to_owned(),
+            None => tls.ca.clone().unwrap_or_default(),
+        },
+        cause: cause.to_string(),
+    };
+    let given: Vec<CertificateDer<'static>> = match (&tls.ca, tls.pem()) {
+        (None, _) => Vec::new(),
+        (_, Some(text)) => {
+            CertificateDer::pem_slice_iter(text.as_bytes()).collect::<Result<_, _>>().map_err(|cause| wrong(&cause))?
+        }
+        (Some(path), None) => {
+            let found = CertificateDer::pem_file_iter(path).map_err(|cause| wrong(&cause))?;
+            found.collect::<Result<_, _>>().map_err(|cause| wrong(&cause))?
+        }
+    };
+    match (&tls.ca, given.is_empty()) {
+        (None, _) => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        (Some(_), true) => return Err(wrong(&"it has no certificate")),
+        (Some(_), false) => {
+            for certificate in given {
+                roots.add(certificate).map_err(|cause| wrong(&cause))?;
             }
         }
     }
@@ -470,18 +488,31 @@ fn encryption(tls: &Tls) -> Result<Option<MakeRustlsConnect>, Error> {
             let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
                 .build()
                 .map_err(|cause| broken(&cause))?;
-            config.dangerous().with_custom_certificate_verifier(Arc::new(AnyName(verifier))).with_no_client_auth()
+            let verifier = Lenient { verifier, unsigned: false };
+            config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
+        }
+        TlsMode::Require => {
+            let mut any = RootCertStore::empty();
+            any.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(any), provider)
+                .build()
+                .map_err(|cause| broken(&cause))?;
+            let verifier = Lenient { verifier, unsigned: true };
+            config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
         }
         _ => config.with_root_certificates(roots).with_no_client_auth(),
     };
     Ok(Some(MakeRustlsConnect::new(config)))
 }
 
-/// Takes a certificate for whatever host, from an authority that is trusted.
+/// Takes a certificate for whatever host, from an authority that is trusted or from anybody.
 #[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
+struct Lenient {
+    verifier: Arc<WebPkiServerVerifier>,
+    unsigned: bool,
+}
 
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for Lenient {
     fn verify_server_cert(
         &self,
         end: &CertificateDer<'_>,
@@ -492,10 +523,11 @@ impl ServerCertVerifier for AnyName {
     ) -> Result<ServerCertVerified, rustls::Error> {
         use CertificateError::{NotValidForName, NotValidForNameContext};
         // The name is checked last, by which time the chain has been.
-        match self.0.verify_server_cert(end, between, name, ocsp, now) {
+        match self.verifier.verify_server_cert(end, between, name, ocsp, now) {
             Err(rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
                 Ok(ServerCertVerified::assertion())
             }
+            Err(_) if self.unsigned => Ok(ServerCertVerified::assertion()),
             verified => verified,
         }
     }
@@ -506,7 +538,7 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, certificate, signed)
+        self.verifier.verify_tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -515,10 +547,10 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, certificate, signed)
+        self.verifier.verify_tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.verifier.supported_verify_schemes()
     }
 }
