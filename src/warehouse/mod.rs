@@ -6,6 +6,7 @@ pub mod history;
 pub mod naming;
 mod peak;
 mod percentile;
+pub mod redshift;
 pub mod roll;
 mod scan;
 pub mod shares;
@@ -22,12 +23,20 @@ use crate::{
 };
 
 /// Every warehouse that can be named in the settings and on the command line.
-pub static WAREHOUSES: &[Entry] = &[Entry {
-    name: "history",
-    title: "History",
-    about: "The embedded Parquet history, which needs no server.",
-    dialect: &history::DIALECT,
-}];
+pub static WAREHOUSES: &[Entry] = &[
+    Entry {
+        name: "history",
+        title: "History",
+        about: "The embedded Parquet history, which needs no server.",
+        dialect: &history::DIALECT,
+    },
+    Entry {
+        name: "redshift",
+        title: "Amazon Redshift",
+        about: "Provisioned, Multi-AZ or Serverless, asked by SQL on its system views.",
+        dialect: &redshift::dialect::DIALECT,
+    },
+];
 
 /// One line of the list of warehouses.
 #[derive(Debug)]

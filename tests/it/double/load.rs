@@ -34,7 +34,8 @@ pub fn empty() -> Database {
 /// A database like another one of Redshift's views; copying leaves its settings behind.
 pub fn like(other: &Database) -> Database {
     let database = server().database(Some(&other.name));
-    let settings = VIEWS.lines().skip_while(|line| !line.starts_with("do $$")).take_while(|line| !line.starts_with("set"));
+    let settings =
+        VIEWS.lines().skip_while(|line| !line.starts_with("do $$")).take_while(|line| !line.starts_with("set"));
     database.execute(&settings.collect::<Vec<_>>().join("\n"));
     database
 }
@@ -130,10 +131,8 @@ pub fn load(database: &Database, harvest: &Harvest) {
     let queries: Vec<&Query> = harvest.queries.iter().chain(looked).collect();
     let users: BTreeSet<&str> = queries.iter().filter_map(|query| query.user.as_deref()).collect();
     let known = database.rows("select usename, usesysid from stored.login");
-    let mut ids: BTreeMap<String, i64> = known
-        .iter()
-        .map(|row| (row[0].clone().unwrap(), row[1].as_ref().unwrap().parse().unwrap()))
-        .collect();
+    let mut ids: BTreeMap<String, i64> =
+        known.iter().map(|row| (row[0].clone().unwrap(), row[1].as_ref().unwrap().parse().unwrap())).collect();
     for user in users {
         let next = 100 + ids.len() as i64;
         if !ids.contains_key(user) {
@@ -176,19 +175,22 @@ pub fn load(database: &Database, harvest: &Harvest) {
     for (id, (user, from, to)) in transactions {
         let lost = rolled.contains(id);
         let sentinel = Cell::raw("'2000-01-01 00:00:00'");
-        tables.row("sys_transaction_history", [
-            Cell::of(user),
-            Cell::raw(id),
-            Cell::text("Serializable"),
-            Cell::text(if lost { "rolledback" } else { "committed" }),
-            Cell::time(from),
-            if lost { sentinel.clone() } else { Cell::time(to) },
-            if lost { sentinel.clone() } else { Cell::time(to) },
-            Cell::of(0),
-            if lost { Cell::time(to) } else { sentinel.clone() },
-            if lost { Cell::time(to) } else { sentinel },
-            if lost { Cell::raw(id) } else { Cell::of(-1) },
-        ]);
+        tables.row(
+            "sys_transaction_history",
+            [
+                Cell::of(user),
+                Cell::raw(id),
+                Cell::text("Serializable"),
+                Cell::text(if lost { "rolledback" } else { "committed" }),
+                Cell::time(from),
+                if lost { sentinel.clone() } else { Cell::time(to) },
+                if lost { sentinel.clone() } else { Cell::time(to) },
+                Cell::of(0),
+                if lost { Cell::time(to) } else { sentinel.clone() },
+                if lost { Cell::time(to) } else { sentinel },
+                if lost { Cell::raw(id) } else { Cell::of(-1) },
+            ],
+        );
     }
     states(&mut tables, harvest);
     tables.insert(database);
@@ -215,43 +217,48 @@ fn statement_rows(tables: &mut Tables, query: &Query, user: i64, nth: i64) {
     let transaction = || Cell::raw(query.transaction_id.as_deref().unwrap_or("0"));
     let session = || Cell::raw(query.session_id.as_deref().unwrap_or("0"));
     let whole = |x: Option<i64>| Cell::of(x.unwrap_or_default());
-    tables.row("sys_query_history", [
-        Cell::of(user),
-        Cell::raw(&query.query_id),
-        Cell::text(query.label.as_deref().unwrap_or("default")),
-        transaction(),
-        session(),
-        Cell::text(query.database.as_deref().unwrap_or("dev")),
-        Cell::text(&kind.to_uppercase()),
-        Cell::text(status(query, nth)),
-        Cell::of(query.cache_hit.unwrap_or(false)),
-        Cell::time(query.started_at),
-        query.ended_at.map_or(unended, Cell::time),
-        Cell::of(query.elapsed_us.unwrap_or_else(|| {
-            query.ended_at.map_or(0, |at| (at - query.started_at).num_microseconds().unwrap())
-        })),
-        whole(query.queue_us),
-        whole(query.exec_us),
-        Cell::text(query.error.as_deref().unwrap_or("")),
-        whole(query.rows_returned),
-        Cell::of(query.rows_returned.unwrap_or_default() * 100),
-        Cell::text(cut(&text, CHUNK)),
-        Cell::text("1.0.96143"),
-        Cell::text(""),
-        Cell::text("primary"),
-        whole(query.compile_us),
-        whole(query.planning_us),
-        whole(query.lock_us),
-        Cell::of(query.queue.as_deref().map_or(-1, service_class)),
-        Cell::text(query.queue.as_deref().unwrap_or("")),
-        Cell::text("normal"),
-        Cell::text("false"),
-        Cell::text(""),
-        Cell::text(""),
-        Cell::of(1),
-        Cell::of(0),
-        Cell::text(query.user.as_deref().unwrap_or("")),
-    ]);
+    tables.row(
+        "sys_query_history",
+        [
+            Cell::of(user),
+            Cell::raw(&query.query_id),
+            Cell::text(query.label.as_deref().unwrap_or("default")),
+            transaction(),
+            session(),
+            Cell::text(query.database.as_deref().unwrap_or("dev")),
+            Cell::text(&kind.to_uppercase()),
+            Cell::text(status(query, nth)),
+            Cell::of(query.cache_hit.unwrap_or(false)),
+            Cell::time(query.started_at),
+            query.ended_at.map_or(unended, Cell::time),
+            Cell::of(
+                query.elapsed_us.unwrap_or_else(|| {
+                    query.ended_at.map_or(0, |at| (at - query.started_at).num_microseconds().unwrap())
+                }),
+            ),
+            whole(query.queue_us),
+            whole(query.exec_us),
+            Cell::text(query.error.as_deref().unwrap_or("")),
+            whole(query.rows_returned),
+            Cell::of(query.rows_returned.unwrap_or_default() * 100),
+            Cell::text(cut(&text, CHUNK)),
+            Cell::text("1.0.96143"),
+            Cell::text(""),
+            Cell::text("primary"),
+            whole(query.compile_us),
+            whole(query.planning_us),
+            whole(query.lock_us),
+            Cell::of(query.queue.as_deref().map_or(-1, service_class)),
+            Cell::text(query.queue.as_deref().unwrap_or("")),
+            Cell::text("normal"),
+            Cell::text("false"),
+            Cell::text(""),
+            Cell::text(""),
+            Cell::of(1),
+            Cell::of(0),
+            Cell::text(query.user.as_deref().unwrap_or("")),
+        ],
+    );
     // Every fiftieth, the system looks at a table of its own accord.
     if nth % 50 == 0 && !in_flight {
         let id = format!("9{}", query.query_id);
@@ -265,15 +272,18 @@ fn statement_rows(tables: &mut Tables, query: &Query, user: i64, nth: i64) {
     for (sequence, chunk) in chunks(&text).into_iter().enumerate() {
         // Now and then Redshift stores a chunk twice.
         for _ in 0..if nth % 7 == 0 { 2 } else { 1 } {
-            tables.row("sys_query_text", [
-                Cell::of(user),
-                Cell::raw(&query.query_id),
-                transaction(),
-                session(),
-                Cell::time(query.started_at),
-                Cell::of(sequence as i64),
-                Cell::text(chunk),
-            ]);
+            tables.row(
+                "sys_query_text",
+                [
+                    Cell::of(user),
+                    Cell::raw(&query.query_id),
+                    transaction(),
+                    session(),
+                    Cell::time(query.started_at),
+                    Cell::of(sequence as i64),
+                    Cell::text(chunk),
+                ],
+            );
         }
     }
 }
@@ -303,45 +313,48 @@ fn detail_rows(tables: &mut Tables, query: &Query, user: i64, touches: &[&Touch]
     let duration = (ended - query.started_at).num_microseconds().unwrap_or_default();
     let mut row = |place: [i64; 3], step: Option<(&str, i64, &str, i64)>, read: i64, written: i64, spilled: i64| {
         let (name, table_id, table, rows) = step.unwrap_or(("", 0, "", 0));
-        tables.row("sys_query_detail", [
-            Cell::of(user),
-            Cell::raw(&query.query_id),
-            Cell::of(1),
-            Cell::of(place[0]),
-            Cell::of(place[1]),
-            Cell::of(place[2]),
-            Cell::text(name),
-            Cell::of(table_id),
-            Cell::text(table),
-            Cell::text("f"),
-            Cell::time(query.started_at),
-            Cell::time(ended),
-            Cell::of(duration),
-            Cell::text(""),
-            Cell::of(rows * 8),
-            Cell::of(rows),
-            Cell::of(rows * 8),
-            Cell::of(rows),
-            Cell::of(read),
-            Cell::of(written),
-            Cell::of(read),
-            Cell::of(0),
-            Cell::text(if name == "scan" && table_id > 0 { "Redshift(local)" } else { "" }),
-            Cell::of(0),
-            Cell::of(0),
-            Cell::text("f"),
-            Cell::of(spilled),
-            Cell::of(0),
-            Cell::text(""),
-            Cell::text(match place {
-                [-1, ..] => "child query",
-                [_, -1, _] => "stream",
-                [_, _, -1] => "segment",
-                _ => "step",
-            }),
-            Cell::of(0),
-            Cell::of(0),
-        ]);
+        tables.row(
+            "sys_query_detail",
+            [
+                Cell::of(user),
+                Cell::raw(&query.query_id),
+                Cell::of(1),
+                Cell::of(place[0]),
+                Cell::of(place[1]),
+                Cell::of(place[2]),
+                Cell::text(name),
+                Cell::of(table_id),
+                Cell::text(table),
+                Cell::text("f"),
+                Cell::time(query.started_at),
+                Cell::time(ended),
+                Cell::of(duration),
+                Cell::text(""),
+                Cell::of(rows * 8),
+                Cell::of(rows),
+                Cell::of(rows * 8),
+                Cell::of(rows),
+                Cell::of(read),
+                Cell::of(written),
+                Cell::of(read),
+                Cell::of(0),
+                Cell::text(if name == "scan" && table_id > 0 { "Redshift(local)" } else { "" }),
+                Cell::of(0),
+                Cell::of(0),
+                Cell::text("f"),
+                Cell::of(spilled),
+                Cell::of(0),
+                Cell::text(""),
+                Cell::text(match place {
+                    [-1, ..] => "child query",
+                    [_, -1, _] => "stream",
+                    [_, _, -1] => "segment",
+                    _ => "step",
+                }),
+                Cell::of(0),
+                Cell::of(0),
+            ],
+        );
     };
     row([-1, -1, -1], None, total(false), total(true), spilled);
     row([0, -1, -1], None, total(false), total(true), spilled);
@@ -379,28 +392,31 @@ fn detail_rows(tables: &mut Tables, query: &Query, user: i64, touches: &[&Touch]
     if query.statement.as_deref() == Some("copy") {
         for touch in touches.iter().filter(|touch| touch.write) {
             let table = touch.table.rsplit('.').next().unwrap_or_default();
-            tables.row("sys_load_history", [
-                Cell::of(user),
-                Cell::raw(&query.query_id),
-                Cell::raw(query.transaction_id.as_deref().unwrap_or("0")),
-                Cell::raw(query.session_id.as_deref().unwrap_or("0")),
-                Cell::text(query.database.as_deref().unwrap_or("dev")),
-                Cell::text(if query.status == Status::Success { "completed" } else { "aborted" }),
-                Cell::text(table),
-                Cell::time(query.started_at),
-                Cell::time(ended),
-                Cell::of(duration),
-                Cell::text("s3://example.com/lake/"),
-                Cell::text("parquet"),
-                Cell::of(touch.rows.unwrap_or_default()),
-                Cell::of(total(true) * BLOCK),
-                Cell::of(1),
-                Cell::of(0),
-                Cell::of(1),
-                Cell::of(0),
-                Cell::of(0),
-                Cell::of(0),
-            ]);
+            tables.row(
+                "sys_load_history",
+                [
+                    Cell::of(user),
+                    Cell::raw(&query.query_id),
+                    Cell::raw(query.transaction_id.as_deref().unwrap_or("0")),
+                    Cell::raw(query.session_id.as_deref().unwrap_or("0")),
+                    Cell::text(query.database.as_deref().unwrap_or("dev")),
+                    Cell::text(if query.status == Status::Success { "completed" } else { "aborted" }),
+                    Cell::text(table),
+                    Cell::time(query.started_at),
+                    Cell::time(ended),
+                    Cell::of(duration),
+                    Cell::text("s3://example.com/lake/"),
+                    Cell::text("parquet"),
+                    Cell::of(touch.rows.unwrap_or_default()),
+                    Cell::of(total(true) * BLOCK),
+                    Cell::of(1),
+                    Cell::of(0),
+                    Cell::of(1),
+                    Cell::of(0),
+                    Cell::of(0),
+                    Cell::of(0),
+                ],
+            );
         }
     }
 }
@@ -416,64 +432,73 @@ fn provisioned_rows(tables: &mut Tables, query: &Query, user: i64, nth: i64, tou
     let id = 1_000_000 + nth;
     let xid = query.transaction_id.as_deref().unwrap_or("0");
     let read = query.bytes_read.unwrap_or_default() / BLOCK;
-    tables.row("stl_query", [
-        Cell::of(user),
-        Cell::of(id),
-        Cell::text(query.label.as_deref().unwrap_or("default")),
-        Cell::raw(xid),
-        Cell::raw(query.session_id.as_deref().unwrap_or("0")),
-        Cell::text(query.database.as_deref().unwrap_or("dev")),
-        Cell::text(cut(&escaped(&query.text), CHUNK)),
-        Cell::time(query.started_at),
-        Cell::time(ended),
-        Cell::of(i64::from(query.status == Status::Aborted)),
-        Cell::of(0),
-        Cell::of(0),
-    ]);
-    let waited = query.started_at + TimeDelta::microseconds(query.queue_us.unwrap_or_default());
-    tables.row("stl_wlm_query", [
-        Cell::of(user),
-        Cell::of(xid.parse::<i64>().unwrap_or_default() % (1 << 31)),
-        Cell::of(nth),
-        Cell::of(id),
-        Cell::of(service_class(queue)),
-        Cell::of(1),
-        Cell::time(query.started_at),
-        Cell::time(query.started_at),
-        Cell::time(waited),
-        Cell::of(query.queue_us.unwrap_or_default()),
-        Cell::time(waited),
-        Cell::time(ended),
-        Cell::of(query.exec_us.unwrap_or_default()),
-        Cell::time(ended),
-        Cell::text(if query.status == Status::Aborted { "Evicted" } else { "Completed" }),
-        Cell::of(0),
-        Cell::text("Normal"),
-        Cell::text(queue),
-    ]);
-    if let Some(cpu) = query.cpu_us.filter(|_| has_slot(query)) {
-        let scanned: i64 = touches.iter().filter(|touch| !touch.write).filter_map(|touch| touch.rows).sum();
-        tables.row("svl_query_metrics_summary", [
+    tables.row(
+        "stl_query",
+        [
             Cell::of(user),
             Cell::of(id),
+            Cell::text(query.label.as_deref().unwrap_or("default")),
+            Cell::raw(xid),
+            Cell::raw(query.session_id.as_deref().unwrap_or("0")),
+            Cell::text(query.database.as_deref().unwrap_or("dev")),
+            Cell::text(cut(&escaped(&query.text), CHUNK)),
+            Cell::time(query.started_at),
+            Cell::time(ended),
+            Cell::of(i64::from(query.status == Status::Aborted)),
+            Cell::of(0),
+            Cell::of(0),
+        ],
+    );
+    let waited = query.started_at + TimeDelta::microseconds(query.queue_us.unwrap_or_default());
+    tables.row(
+        "stl_wlm_query",
+        [
+            Cell::of(user),
+            Cell::of(xid.parse::<i64>().unwrap_or_default() % (1 << 31)),
+            Cell::of(nth),
+            Cell::of(id),
             Cell::of(service_class(queue)),
-            Cell::of(cpu / 1_000_000),
-            Cell::of(read),
-            Cell::of(query.exec_us.unwrap_or_default() / 1_000_000),
-            Cell::raw("12.50"),
-            Cell::of(query.bytes_spilled.unwrap_or_default() / BLOCK),
-            Cell::of(query.exec_us.unwrap_or_default() / 1_000_000),
-            Cell::raw("1.00"),
-            Cell::raw("1.00"),
-            Cell::of(scanned),
-            Cell::raw("null"),
-            Cell::raw("null"),
-            Cell::of(query.rows_returned.unwrap_or_default()),
-            Cell::raw("null"),
-            Cell::raw("null"),
-            Cell::of(query.queue_us.unwrap_or_default() / 1_000_000),
+            Cell::of(1),
+            Cell::time(query.started_at),
+            Cell::time(query.started_at),
+            Cell::time(waited),
+            Cell::of(query.queue_us.unwrap_or_default()),
+            Cell::time(waited),
+            Cell::time(ended),
+            Cell::of(query.exec_us.unwrap_or_default()),
+            Cell::time(ended),
+            Cell::text(if query.status == Status::Aborted { "Evicted" } else { "Completed" }),
+            Cell::of(0),
+            Cell::text("Normal"),
             Cell::text(queue),
-        ]);
+        ],
+    );
+    if let Some(cpu) = query.cpu_us.filter(|_| has_slot(query)) {
+        let scanned: i64 = touches.iter().filter(|touch| !touch.write).filter_map(|touch| touch.rows).sum();
+        tables.row(
+            "svl_query_metrics_summary",
+            [
+                Cell::of(user),
+                Cell::of(id),
+                Cell::of(service_class(queue)),
+                Cell::of(cpu / 1_000_000),
+                Cell::of(read),
+                Cell::of(query.exec_us.unwrap_or_default() / 1_000_000),
+                Cell::raw("12.50"),
+                Cell::of(query.bytes_spilled.unwrap_or_default() / BLOCK),
+                Cell::of(query.exec_us.unwrap_or_default() / 1_000_000),
+                Cell::raw("1.00"),
+                Cell::raw("1.00"),
+                Cell::of(scanned),
+                Cell::raw("null"),
+                Cell::raw("null"),
+                Cell::of(query.rows_returned.unwrap_or_default()),
+                Cell::raw("null"),
+                Cell::raw("null"),
+                Cell::of(query.queue_us.unwrap_or_default() / 1_000_000),
+                Cell::text(queue),
+            ],
+        );
     }
 }
 
@@ -491,40 +516,46 @@ fn states(tables: &mut Tables, harvest: &Harvest) {
         let &[database, schema, table] = name.as_slice() else { panic!("{} is no table", state.table) };
         let (rows, ghosts) = (state.rows.unwrap_or_default(), state.ghost_rows.unwrap_or_default());
         let part = |x: Option<f64>| x.map_or(Cell::raw("null"), |x| Cell::raw(&format!("{:.2}", x * 100.0)));
-        tables.row("svv_redshift_tables", [
-            Cell::text(database),
-            Cell::text(schema),
-            Cell::text(table),
-            Cell::text("TABLE"),
-            Cell::text(""),
-            Cell::text(""),
-        ]);
-        // Empty tables are not in it.
-        if rows + ghosts > 0 {
-            tables.row("svv_table_info", [
+        tables.row(
+            "svv_redshift_tables",
+            [
                 Cell::text(database),
                 Cell::text(schema),
-                Cell::of(table_id(&state.table)),
                 Cell::text(table),
-                Cell::text("Y, AUTO(ENCODE)"),
-                Cell::text("AUTO(EVEN)"),
-                Cell::text("AUTO(SORTKEY)"),
-                Cell::of(256),
-                Cell::text("none"),
-                Cell::of(1),
-                Cell::of(state.bytes.unwrap_or_default() / BLOCK),
-                Cell::raw("0.0100"),
-                Cell::of(0),
-                part(state.unsorted),
-                part(state.stats_off),
-                Cell::of(rows + ghosts),
-                Cell::raw("1.00"),
-                state.skew.map_or(Cell::raw("null"), |x| Cell::raw(&format!("{x:.2}"))),
-                Cell::of(rows),
-                Cell::raw("null"),
-                Cell::raw("null"),
-                Cell::raw("'2024-01-01 00:00:00'"),
-            ]);
+                Cell::text("TABLE"),
+                Cell::text(""),
+                Cell::text(""),
+            ],
+        );
+        // Empty tables are not in it.
+        if rows + ghosts > 0 {
+            tables.row(
+                "svv_table_info",
+                [
+                    Cell::text(database),
+                    Cell::text(schema),
+                    Cell::of(table_id(&state.table)),
+                    Cell::text(table),
+                    Cell::text("Y, AUTO(ENCODE)"),
+                    Cell::text("AUTO(EVEN)"),
+                    Cell::text("AUTO(SORTKEY)"),
+                    Cell::of(256),
+                    Cell::text("none"),
+                    Cell::of(1),
+                    Cell::of(state.bytes.unwrap_or_default() / BLOCK),
+                    Cell::raw("0.0100"),
+                    Cell::of(0),
+                    part(state.unsorted),
+                    part(state.stats_off),
+                    Cell::of(rows + ghosts),
+                    Cell::raw("1.00"),
+                    state.skew.map_or(Cell::raw("null"), |x| Cell::raw(&format!("{x:.2}"))),
+                    Cell::of(rows),
+                    Cell::raw("null"),
+                    Cell::raw("null"),
+                    Cell::raw("'2024-01-01 00:00:00'"),
+                ],
+            );
         }
     }
     let mut columns: BTreeMap<(&str, &str), i64> = BTreeMap::new();
@@ -536,45 +567,51 @@ fn states(tables: &mut Tables, harvest: &Harvest) {
         columns.insert((&state.table, &state.column), next);
         let name: Vec<&str> = state.table.splitn(3, '.').collect();
         let &[database, schema, table] = name.as_slice() else { panic!("{} is no table", state.table) };
-        tables.row("svv_redshift_columns", [
-            Cell::text(database),
-            Cell::text(schema),
-            Cell::text(table),
-            Cell::text(&state.column),
-            Cell::of(next),
-            Cell::text(state.data_type.as_deref().unwrap_or("")),
-            Cell::raw("null"),
-            Cell::text("YES"),
-            Cell::text(state.encoding.as_deref().unwrap_or("")),
-            Cell::of(false),
-            Cell::of(0),
-            Cell::raw("null"),
-            Cell::raw("null"),
-        ]);
+        tables.row(
+            "svv_redshift_columns",
+            [
+                Cell::text(database),
+                Cell::text(schema),
+                Cell::text(table),
+                Cell::text(&state.column),
+                Cell::of(next),
+                Cell::text(state.data_type.as_deref().unwrap_or("")),
+                Cell::raw("null"),
+                Cell::text("YES"),
+                Cell::text(state.encoding.as_deref().unwrap_or("")),
+                Cell::of(false),
+                Cell::of(0),
+                Cell::raw("null"),
+                Cell::raw("null"),
+            ],
+        );
     }
     let now = harvest.tables.iter().map(|state| state.at).max();
     if now.is_some() {
         for (name, class, slots) in
             [("superuser", 5, 1), ("etl", 6, 12), ("etl_critical", 7, 2), ("bi", 8, 3), ("adhoc", 9, 4)]
         {
-            tables.row("stv_wlm_service_class_config", [
-                Cell::of(class),
-                Cell::text("FIFO"),
-                Cell::of(slots),
-                Cell::of(slots),
-                Cell::text("false"),
-                Cell::of(0),
-                Cell::of(500),
-                Cell::of(500),
-                Cell::of(0),
-                Cell::text(name),
-                Cell::of(0),
-                Cell::of(false),
-                Cell::of(false),
-                Cell::text("off"),
-                Cell::text("Normal"),
-                Cell::of(false),
-            ]);
+            tables.row(
+                "stv_wlm_service_class_config",
+                [
+                    Cell::of(class),
+                    Cell::text("FIFO"),
+                    Cell::of(slots),
+                    Cell::of(slots),
+                    Cell::text("false"),
+                    Cell::of(0),
+                    Cell::of(500),
+                    Cell::of(500),
+                    Cell::of(0),
+                    Cell::text(name),
+                    Cell::of(0),
+                    Cell::of(false),
+                    Cell::of(false),
+                    Cell::text("off"),
+                    Cell::text("Normal"),
+                    Cell::of(false),
+                ],
+            );
         }
     }
 }
@@ -678,7 +715,8 @@ fn the_double_holds_the_demo_as_redshift_records_it() {
     assert_eq!(one(detail), (read / BLOCK).to_string());
     let all: i64 = one("select sum(blocks_read) from sys_query_detail").parse().unwrap();
     assert!(all > read / BLOCK, "every row counts, so nobody would notice who sums them all");
-    let touches = "select count(distinct (query_id, table_id, step_name = 'scan')) from sys_query_detail where table_id > 0";
+    let touches =
+        "select count(distinct (query_id, table_id, step_name = 'scan')) from sys_query_detail where table_id > 0";
     let merged: HashSet<_> = harvest.touches.iter().map(|t| (&t.query_id, &t.table, t.write)).collect();
     assert_eq!(one(touches), merged.len().to_string());
     let long = "select count(*) from sys_query_history where octet_length(rtrim(query_text)) >= 3990";
@@ -747,7 +785,10 @@ fn the_functions_of_the_double_answer_as_redshifts() {
         (r#"json_extract_path_text('{"a":{"b":1}}', 'c', true)"#, Some("")),
         (r#"json_extract_path_text('{"a":{"b":1}', 'a', true)"#, None),
         ("from_varbyte(to_varbyte('eyJhIjoxfQ==', 'base64'), 'utf8')", Some(r#"{"a":1}"#)),
-        ("datediff('microsecond', timestamp '2026-01-01 00:00:00.000001', timestamp '2026-01-01 00:00:01')", Some("999999")),
+        (
+            "datediff('microsecond', timestamp '2026-01-01 00:00:00.000001', timestamp '2026-01-01 00:00:01')",
+            Some("999999"),
+        ),
         ("is_valid_json('{\"a\":1}')", Some("t")),
         ("is_valid_json('1')", Some("f")),
         ("rtrim(cast('a' as char(9)))", Some("a")),

@@ -137,9 +137,8 @@ impl Server {
         let held = child.stdin.take().unwrap();
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(30) {
-            let answers = block(async move {
-                tokio_postgres::connect(&owner(port, "postgres"), NoTls).await.map(|_| ())
-            });
+            let answers =
+                block(async move { tokio_postgres::connect(&owner(port, "postgres"), NoTls).await.map(|_| ()) });
             if answers.is_ok() {
                 return Some(Server { port, _held: held, databases: AtomicU32::new(0) });
             }
@@ -240,9 +239,8 @@ async fn connected(port: u16, database: &str) -> Client {
 // On a thread of its own, so that tests that run on a runtime can wait for it too.
 fn block<T: Send>(future: impl Future<Output = T> + Send) -> T {
     std::thread::scope(|scope| {
-        let waited = scope.spawn(|| {
-            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-        });
+        let waited = scope
+            .spawn(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future));
         waited.join().unwrap()
     })
 }

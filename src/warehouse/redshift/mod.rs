@@ -1,0 +1,3 @@
+//! Amazon Redshift: provisioned, Multi-AZ and Serverless.
+
+pub mod dialect;
