@@ -99,6 +99,17 @@ const PREREQUISITES = [
     command: () => component("clippy"),
   },
   {
+    name: "Python",
+    for: "test",
+    step: "Redshift's goldens in another parser",
+    wrong: () => {
+      const old = version(output("python3", ["--version"]), "3.9");
+      return old ?? (output("python3", ["-c", "import ensurepip, venv"]) === null ? "its module `venv` is missing" : null);
+    },
+    debian: "python3-venv",
+    command: () => (process.platform === "darwin" ? "brew install python" : "apt-get install python3-venv (Fedora: dnf install python3)"),
+  },
+  {
     name: "Go",
     for: "test",
     step: "Grafana's conformance host",

@@ -29,6 +29,7 @@ const STEPS = [
     env: { RUSTDOCFLAGS: "-D warnings" },
   },
   { name: "test", title: "Tests", commands: rust, counts: true },
+  { name: "sqlglot", title: "Redshift's goldens in another parser", needs: "Python", commands: sqlglot },
   { name: "host", title: "Grafana's conformance host", needs: "Go", commands: host, counts: true },
   { name: "frontend", title: "The frontend, the dashboards and the alert rules", commands: frontend },
 ];
@@ -57,6 +58,17 @@ function installed() {
 function rust() {
   const tests = { program: "cargo", args: ["test", "--no-fail-fast"] };
   return installed() ? [tests] : [{ program: npm, args: ["ci", "--no-audit", "--no-fund"] }, tests];
+}
+
+/** Redshift's goldens in sqlglot, in a Python environment that holds nothing else. */
+function sqlglot() {
+  const folder = join(mkdtempSync(join(tmpdir(), "lakeapm-")), "python");
+  const python = join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
+  return [
+    { program: "python3", args: ["-m", "venv", folder] },
+    { program: python, args: ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "sqlglot==30.30.0"] },
+    { program: python, args: ["tests/sqlglot_check.py"] },
+  ];
 }
 
 /** The frontend's own checks, and that every target of every dashboard and every alert rule answers from a demo. */

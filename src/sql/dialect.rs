@@ -1,8 +1,10 @@
 //! What differs between the SQL of two warehouses, as a value.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 
-use crate::model::{Access, Buckets, Phase, Window};
+use crate::model::{Access, Buckets, Phase, Plan, Window};
 
 /// The differences of one warehouse's SQL. A relative of another dialect is that one with some fields replaced.
 ///
@@ -12,9 +14,19 @@ pub struct Dialect {
     /// The warehouse's name in the settings, on the command line and in messages.
     pub name: &'static str,
     /// The rows of a relation with the stored column names, as something `from` takes.
-    pub relation: fn(Relation, &Window) -> String,
+    pub relation: fn(Relation, &Wanted<'_>) -> String,
     /// Stored columns this warehouse does not record, and the sentence that says so.
     pub lacks: &'static [(&'static str, &'static str)],
+    /// Why this warehouse cannot answer a plan at all, and the way out.
+    pub refuses: fn(&Plan) -> Option<String>,
+    /// What of the texts it cannot read.
+    pub unread: &'static [Unread],
+    /// What a reader of the answer must know, whatever the answer is.
+    pub notices: fn(&Plan, &Wanted<'_>) -> Vec<String>,
+    /// Whether one `select` can have percentiles of several values, and beside them distinct counts.
+    pub sorts_together: bool,
+    /// Whether a condition can look into a subquery about its row.
+    pub correlates: bool,
     /// A text as a literal.
     pub text: fn(&str) -> String,
     /// An instant as a literal that compares with the stored times.
@@ -47,6 +59,26 @@ pub struct Dialect {
     pub cut: fn(&Cut<'_>) -> String,
     /// Columns of cut rows that this warehouse makes of others.
     pub derived: &'static [Derived],
+}
+
+/// What a statement wants of a relation.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The part of time of the rows, by the relation's own time.
+    pub window: &'a Window,
+    /// The columns; names the relation has not are not meant for it.
+    pub columns: &'a BTreeSet<&'static str>,
+    /// The raw annotation keys.
+    pub keys: &'a BTreeSet<String>,
+}
+
+/// Rows whose text a warehouse cannot read, so that what their annotations say is not in the answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Unread {
+    /// The column of [`Relation::Query`] that is 1 in such a row, else 0.
+    pub column: &'static str,
+    /// What such rows have, after `31 % of this time has`.
+    pub has: &'static str,
 }
 
 /// Rows that last, to be cut at the ends of buckets.

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     dialect::{Dialect, Relation, identifier, table_column},
+    gap::Gap,
+    needs::Needs,
     source::Named,
 };
 use chrono::{DateTime, Utc};
@@ -40,6 +42,10 @@ pub struct Statement {
     pub outputs: Vec<Output>,
     /// The same answer from rollups, of an engine that keeps some.
     pub rollup: Option<FromRollups>,
+    /// How much of what is asked the warehouse cannot read, of a warehouse that reads texts itself.
+    pub gap: Option<Gap>,
+    /// What a reader of the answer must know, whatever the answer is.
+    pub notices: Vec<String>,
 }
 
 /// A statement over rollups in the place of another, with the same columns.
@@ -88,29 +94,37 @@ pub enum Error {
 
 /// The statement that answers the plan in the dialect; what it is compared with, [`Plan::before`], is another.
 pub fn render(plan: &Plan, dialect: &Dialect) -> Result<Statement, Error> {
-    let writer = Writer { plan, dialect };
+    if let Some(refusal) = (dialect.refuses)(plan) {
+        return Err(Error::Lacks(refusal));
+    }
+    let needs = Needs::of(plan, dialect);
+    let writer = Writer { plan, dialect, needs: &needs };
     let (text, outputs) = match &plan.question {
+        Question::Figures(figures) if !dialect.sorts_together => writer.figures(&apart(figures)),
         Question::Figures(figures) => writer.figures(figures),
         Question::List(list) => writer.list(list),
         Question::Values(values) => writer.values(values),
     };
     let mut keys = BTreeSet::new();
-    let mut lacking = None;
     each(plan, &mut |expr| {
-        expr.walk(&mut |part| match part {
-            Expr::Key(key) => {
+        expr.walk(&mut |part| {
+            if let Expr::Key(key) = part {
                 keys.insert(key.clone());
             }
-            Expr::Column(column) => {
-                lacking = lacking.or_else(|| dialect.lacks.iter().find(|(lacks, _)| lacks == column));
-            }
-            _ => {}
         });
     });
     // A list shows what there is; a figure or a condition on what is not there would be silently wrong.
-    match (lacking, &plan.question) {
-        (Some((_, sentence)), Question::Figures(_) | Question::Values(_)) => Err(Error::Lacks((*sentence).to_owned())),
-        _ => Ok(Statement {
+    let mut lacking = None;
+    decisive(plan, &mut |expr| {
+        expr.walk(&mut |part| {
+            if let Expr::Column(column) = part {
+                lacking = lacking.or_else(|| dialect.lacks.iter().find(|(lacks, _)| lacks == column));
+            }
+        });
+    });
+    match lacking {
+        Some((_, sentence)) => Err(Error::Lacks((*sentence).to_owned())),
+        None => Ok(Statement {
             text,
             reads: reads(plan),
             shares: shares(plan, dialect),
@@ -124,6 +138,8 @@ pub fn render(plan: &Plan, dialect: &Dialect) -> Result<Statement, Error> {
             selective: filters(plan).into_iter().all(selective),
             outputs,
             rollup: from_rollups(plan, dialect),
+            gap: Gap::of(plan, dialect),
+            notices: (dialect.notices)(plan, &needs.wanted(&plan.window)),
         }),
     }
 }
@@ -132,7 +148,8 @@ fn from_rollups(plan: &Plan, dialect: &Dialect) -> Option<FromRollups> {
     dialect.sketched?;
     let Rollup { plan, dimension, sketched } = rollup(plan)?;
     let Question::Figures(figures) = &plan.question else { return None };
-    let (text, _) = Writer { plan: &plan, dialect }.figures(figures);
+    let needs = Needs::of(&plan, dialect);
+    let (text, _) = Writer { plan: &plan, dialect, needs: &needs }.figures(figures);
     let window = |of: bool| {
         let is = |section: &&Section| matches!(section.source, Source::Rolled { billed, .. } if billed == of);
         figures.sections.iter().find(is).map(|section| section.window)
@@ -278,7 +295,8 @@ pub fn expression(expr: &Expr, dialect: &Dialect) -> String {
         rows: 0,
         notices: Vec::new(),
     };
-    Writer { plan: &plan, dialect }.expr(expr)
+    let needs = Needs::of(&plan, dialect);
+    Writer { plan: &plan, dialect, needs: &needs }.expr(expr)
 }
 
 /// The window in which the queries of a run lie that ends in another.
@@ -298,7 +316,51 @@ fn selective(filter: &Expr) -> bool {
     }
 }
 
-fn each<'a>(plan: &'a Plan, visit: &mut dyn FnMut(&'a Expr)) {
+// What decides which rows there are and what is counted of them.
+fn decisive<'a>(plan: &'a Plan, visit: &mut dyn FnMut(&'a Expr)) {
+    match &plan.question {
+        Question::List(list) => {
+            visit(&list.filter);
+            list.order.iter().for_each(|(x, _)| visit(x));
+            if let Rows::Runs(runs) = &list.of {
+                visit(&runs.only);
+            }
+        }
+        _ => each(plan, visit),
+    }
+}
+
+/// The same figures in sections of which each sorts by one value at most, and by none where distinct values are counted.
+fn apart(figures: &Figures) -> Figures {
+    let mut sections: Vec<Section> = Vec::new();
+    for section in &figures.sections {
+        // What a select sorts by, and its figures.
+        let mut selects: Vec<(Option<(Option<&Expr>, &Expr)>, Vec<usize>)> = Vec::new();
+        for nth in &section.figures {
+            let sorted = figures.figures.get(*nth).and_then(|figure| match &figure.fold {
+                Fold::Of(Aggregate::Percentile(_), of) => Some((Some(of), &figure.among)),
+                Fold::Distinct(of) => Some((None, of)),
+                _ => None,
+            });
+            let fits = |known: &Option<(Option<&Expr>, &Expr)>| match (known, &sorted) {
+                (_, None) | (None, Some(_)) => true,
+                (Some((None, _)), Some((None, _))) => true,
+                (Some(known), Some(sorted)) => known == sorted,
+            };
+            match selects.iter_mut().find(|(known, _)| fits(known)) {
+                Some((known, of)) => {
+                    *known = (*known).or(sorted);
+                    of.push(*nth);
+                }
+                None => selects.push((sorted, vec![*nth])),
+            }
+        }
+        sections.extend(selects.into_iter().map(|(_, figures)| Section { figures, ..section.clone() }));
+    }
+    Figures { sections, ..figures.clone() }
+}
+
+pub(super) fn each<'a>(plan: &'a Plan, visit: &mut dyn FnMut(&'a Expr)) {
     match &plan.question {
         Question::Figures(figures) => {
             for section in &figures.sections {
@@ -339,6 +401,7 @@ pub(super) fn parts(figure: &Figure) -> Vec<&Expr> {
 pub(super) struct Writer<'a> {
     pub(super) plan: &'a Plan,
     pub(super) dialect: &'a Dialect,
+    pub(super) needs: &'a Needs,
 }
 
 impl Writer<'_> {
@@ -603,10 +666,11 @@ impl Writer<'_> {
         let name = self.plan.columns.first().map_or_else(|| "value".into(), |column| group_name(&column.name, 0));
         let select = [aliased(&self.expr(&values.of), &name), "count(*) as queries".to_owned()];
         let window = &self.plan.window;
-        let from = self.queries(window, [&values.of], "");
+        let (filter, joins) = self.uncorrelated(&values.filter, window, "");
+        let from = self.queries(window, [&values.of], "") + &joins;
         let text = format!(
             "{}\ngroup by 1\norder by 2 desc, 1 nulls last\nlimit {}",
-            self.selected(&select, &from, window, &values.filter, ""),
+            self.selected(&select, &from, window, &filter, ""),
             values.limit.saturating_add(1)
         );
         (text, vec![Output::Group(0), Output::Figure(0)])
@@ -614,7 +678,9 @@ impl Writer<'_> {
 
     // `pad` stands before every line but the first. Lines are never indented afterwards: a literal can hold line breaks.
     pub(super) fn select(&self, columns: &[String], filter: &Expr, pad: &str) -> String {
-        self.selected(columns, &self.relation(Relation::Query, &self.plan.window), &self.plan.window, filter, pad)
+        let window = &self.plan.window;
+        let (filter, joins) = self.uncorrelated(filter, window, pad);
+        self.selected(columns, &(self.relation(Relation::Query, window) + &joins), window, &filter, pad)
     }
 
     pub(super) fn selected(&self, columns: &[String], from: &str, window: &Window, filter: &Expr, pad: &str) -> String {
@@ -626,7 +692,7 @@ impl Writer<'_> {
     }
 
     pub(super) fn relation(&self, relation: Relation, window: &Window) -> String {
-        (self.dialect.relation)(relation, window)
+        (self.dialect.relation)(relation, &self.needs.wanted(window))
     }
 
     /// What the rows of a window pass.

@@ -53,12 +53,15 @@ impl Writer<'_> {
         let bucket = |x: &str| buckets.map(|buckets| (self.dialect.bucket)(x, buckets)).unwrap_or_default();
         let named = || section.groups.iter().zip(names.iter().cloned()).collect::<Vec<Named<'_>>>();
         match &section.source {
-            Source::Ended => Sourced {
-                from: self.queries(window, &section.groups, pad),
-                tests: self.tests(window, &section.filter),
-                groups: expressed(),
-                time: bucket("ended_at"),
-            },
+            Source::Ended => {
+                let (filter, joins) = self.uncorrelated(&section.filter, window, pad);
+                Sourced {
+                    from: self.queries(window, &section.groups, pad) + &joins,
+                    tests: self.tests(window, &filter),
+                    groups: expressed(),
+                    time: bucket("ended_at"),
+                }
+            }
             Source::Idle => Sourced {
                 from: self.relation(Relation::Idle, window),
                 tests: [
@@ -197,12 +200,13 @@ impl Writer<'_> {
             "bytes as touch_bytes".to_owned(),
             "committed as touch_committed".to_owned(),
         ];
+        let (filter, joins) = self.uncorrelated(filter, window, "");
         let from = format!(
-            "{}\njoin {}",
+            "{}\njoin {}{joins}",
             self.relation(Relation::Query, window),
             self.touched(Access::Any, window, &more, "")
         );
-        self.selected(columns, &from, window, filter, "")
+        self.selected(columns, &from, window, &filter, "")
     }
 
     // Runs that end in the window and have a query of which `keep` holds: each with its first query's dimensions.
@@ -313,6 +317,14 @@ impl Writer<'_> {
         )
     }
 
+    /// The condition as this warehouse takes it, and the joins it then needs.
+    pub(super) fn uncorrelated(&self, condition: &Expr, window: &Window, pad: &str) -> (Expr, String) {
+        match self.dialect.correlates {
+            true => (condition.clone(), String::new()),
+            false => self.flagged(condition, window, pad),
+        }
+    }
+
     // A condition for a column: what tables a query uses is joined, because not every engine looks into a subquery there.
     fn flagged(&self, condition: &Expr, window: &Window, pad: &str) -> (Expr, String) {
         let mut joins = String::new();
@@ -386,8 +398,9 @@ impl Writer<'_> {
                 select.push(name);
             }
         }
-        let from = self.queries(window, &section.groups, &inner);
-        let mut tests = self.tests(window, &section.filter);
+        let (filter, joins) = self.uncorrelated(&section.filter, window, &inner);
+        let from = self.queries(window, &section.groups, &inner) + &joins;
+        let mut tests = self.tests(window, &filter);
         if let (Phase::Billed, Some(begins)) = (phase, tests.first_mut()) {
             // One that ends before it starts is charged for at its end.
             let to = (self.dialect.instant)(window.to);

@@ -50,6 +50,11 @@ pub static DIALECT: Dialect = Dialect {
     name: "history",
     relation: |relation, _| relation.name().to_owned(),
     lacks: &[],
+    refuses: |_| None,
+    unread: &[],
+    notices: |_, _| Vec::new(),
+    sorts_together: true,
+    correlates: true,
     text: |text| format!("'{}'", text.replace('\'', "''")),
     instant: |at| format!("timestamp '{}'", at.naive_utc().format("%Y-%m-%d %H:%M:%S%.6f")),
     number: |number| format!("{number:?}"),
@@ -677,6 +682,8 @@ impl Warehouse for Engine {
             selective: false,
             outputs: Vec::new(),
             rollup: None,
+            gap: None,
+            notices: Vec::new(),
         };
         let mut keys = Vec::new();
         for batch in self.answer(&statement).await?.batches {

@@ -291,6 +291,8 @@ impl Engine {
             selective: false,
             outputs: Vec::new(),
             rollup: None,
+            gap: None,
+            notices: Vec::new(),
         };
         let rows = self.answer(&statement).await?;
         let batches = rows.batches.iter().map(|batch| shaped(batch, dimension, false)).collect::<Result<_, _>>()?;

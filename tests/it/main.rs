@@ -15,7 +15,7 @@ mod layers;
 mod limits;
 mod plugin;
 mod readme;
-
+mod redshift;
 mod rollups;
 mod seam;
 mod settings;

@@ -1,657 +1,655 @@
-//! A Redshift over the wire: connections, rights, and what is collected, against a PostgreSQL shaped like one.
+//! Live SQL for Redshift: executed on the double, it answers as the history does; and it says nothing that Redshift's manual
+//! does not.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    fs,
     path::Path,
-    process::Command,
-    sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+    sync::{Arc, OnceLock},
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
-use futures::TryStreamExt as _;
+use arrow::{
+    array::{ArrayRef, AsArray, StringArray},
+    compute::cast,
+    datatypes::{DataType, Float64Type, TimeUnit},
+    record_batch::RecordBatch,
+};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use futures::stream::BoxStream;
 use lakeapm::{
-    collect::Collector,
-    doctor::{self, Check, State},
+    annotation::{Reader, Source},
+    ask::{self, Asked, Range},
     history::{
-        History,
-        record::{Harvest, Query, Status, Touch},
+        Collected, History,
+        record::{Harvest, Query},
     },
-    model::{Selects, Window},
-    settings::{Collecting, Settings},
-    sql::{Output, Statement},
-    warehouse::{Looking, Span, Warehouse, history::Engine, redshift::Redshift},
+    sql::{Dialect, Statement},
+    warehouse::{
+        Error, Rows, Span, Warehouse,
+        history::Engine,
+        redshift::dialect::{DIALECT, WAREHOUSE, statement},
+    },
 };
 
 use crate::{
     double::{
-        fake::{Does, Fake},
-        load,
-        server::{CA, Database, OTHER_CA, OWNER, PASSWORD, server},
+        load::{self, END},
+        server::Database,
     },
-    world,
+    golden,
+    world::run,
 };
 
-fn settings(text: &str) -> Settings {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("lakeapm.toml");
-    std::fs::write(&path, text).unwrap();
-    Settings::read(&path).unwrap()
-}
+/// The functions that SQL for Redshift may call, and what Redshift's manual says of each.
+const FUNCTIONS: &[(&str, &str)] = &[
+    ("avg", "https://docs.aws.amazon.com/redshift/latest/dg/r_AVG.html"),
+    ("cast", "https://docs.aws.amazon.com/redshift/latest/dg/r_CAST_function.html"),
+    ("chr", "https://docs.aws.amazon.com/redshift/latest/dg/r_CHR.html"),
+    ("coalesce", "https://docs.aws.amazon.com/redshift/latest/dg/r_NVL_function.html"),
+    ("count", "https://docs.aws.amazon.com/redshift/latest/dg/r_COUNT.html"),
+    ("date_trunc", "https://docs.aws.amazon.com/redshift/latest/dg/r_DATE_TRUNC.html"),
+    ("datediff", "https://docs.aws.amazon.com/redshift/latest/dg/r_DATEDIFF_function.html"),
+    ("extract", "https://docs.aws.amazon.com/redshift/latest/dg/r_EXTRACT_function.html"),
+    ("floor", "https://docs.aws.amazon.com/redshift/latest/dg/r_FLOOR.html"),
+    ("from_varbyte", "https://docs.aws.amazon.com/redshift/latest/dg/r_FROM_VARBYTE.html"),
+    ("greatest", "https://docs.aws.amazon.com/redshift/latest/dg/r_GREATEST_LEAST.html"),
+    ("is_valid_json", "https://docs.aws.amazon.com/redshift/latest/dg/IS_VALID_JSON.html"),
+    ("json_extract_path_text", "https://docs.aws.amazon.com/redshift/latest/dg/JSON_EXTRACT_PATH_TEXT.html"),
+    ("least", "https://docs.aws.amazon.com/redshift/latest/dg/r_GREATEST_LEAST.html"),
+    ("len", "https://docs.aws.amazon.com/redshift/latest/dg/r_LEN.html"),
+    ("lower", "https://docs.aws.amazon.com/redshift/latest/dg/r_LOWER.html"),
+    ("max", "https://docs.aws.amazon.com/redshift/latest/dg/r_MAX.html"),
+    ("min", "https://docs.aws.amazon.com/redshift/latest/dg/r_MIN.html"),
+    ("nullif", "https://docs.aws.amazon.com/redshift/latest/dg/r_NULLIF_function.html"),
+    ("octet_length", "https://docs.aws.amazon.com/redshift/latest/dg/r_OCTET_LENGTH.html"),
+    ("percentile_cont", "https://docs.aws.amazon.com/redshift/latest/dg/r_PERCENTILE_CONT.html"),
+    ("regexp_replace", "https://docs.aws.amazon.com/redshift/latest/dg/REGEXP_REPLACE.html"),
+    ("regexp_substr", "https://docs.aws.amazon.com/redshift/latest/dg/REGEXP_SUBSTR.html"),
+    ("replace", "https://docs.aws.amazon.com/redshift/latest/dg/r_REPLACE.html"),
+    ("row_number", "https://docs.aws.amazon.com/redshift/latest/dg/r_WF_ROW_NUMBER.html"),
+    ("rtrim", "https://docs.aws.amazon.com/redshift/latest/dg/r_RTRIM.html"),
+    ("split_part", "https://docs.aws.amazon.com/redshift/latest/dg/SPLIT_PART.html"),
+    ("strpos", "https://docs.aws.amazon.com/redshift/latest/dg/r_STRPOS.html"),
+    ("sum", "https://docs.aws.amazon.com/redshift/latest/dg/r_SUM.html"),
+    ("to_varbyte", "https://docs.aws.amazon.com/redshift/latest/dg/r_TO_VARBYTE.html"),
+    ("trim", "https://docs.aws.amazon.com/redshift/latest/dg/r_TRIM.html"),
+];
 
-fn text(database: &Database, user: &str) -> String {
-    format!(
-        "warehouse = 'redshift'\nhost = 'localhost'\nport = {}\ndatabase = '{}'\nuser = '{user}'\npassword = '{PASSWORD}'\ntls \
-         = {{ ca = '{CA}' }}\n",
-        database.port, database.name
-    )
-}
+/// Words that a bracket may follow and that are no functions.
+const WORDS: &[&str] = &[
+    "and", "as", "by", "case", "else", "exists", "from", "group", "having", "in", "join", "not", "on", "or", "over",
+    "select", "then", "when", "where", "union", "all", "distinct", "within",
+];
 
-fn redshift(database: &Database, user: &str) -> Redshift {
-    Redshift::new(&settings(&text(database, user))).unwrap()
-}
+/// What Redshift has not, or only on its leader node: none of these may occur.
+const FORBIDDEN: &[&str] = &[
+    "now()",
+    "current_timestamp",
+    "current_date",
+    "current_schema",
+    "generate_series",
+    "string_agg",
+    "array_agg",
+    "date_bin",
+    "is distinct from",
+    "filter (",
+    "lateral",
+    "values (",
+    " exists (",
+    "regexp_matches",
+    "unnest",
+    "listagg",
+    "(?",
+    "*?",
+    "+?",
+];
 
-fn asked(sql: &str, outputs: Vec<Output>) -> Statement {
-    let at = DateTime::<Utc>::UNIX_EPOCH;
-    Statement {
-        text: sql.to_owned(),
-        reads: BTreeMap::new(),
-        buckets: None,
-        window: Window { from: at, to: at, selects: Selects::Ended },
-        shares: None,
-        now: at,
-        keys: Vec::new(),
-        selective: false,
-        outputs,
-        rollup: None,
-    }
-}
-
-// What is said of a Redshift that is asked something.
-fn said(text: &str) -> String {
-    let settings = settings(text);
-    world::run(async move {
-        match Redshift::new(&settings) {
-            Err(error) => error.to_string(),
-            Ok(redshift) => match Warehouse::clock(&redshift).await {
-                Ok(at) => format!("answers at {at}"),
-                Err(error) => error.to_string(),
-            },
+/// Every statement that the goldens make for Redshift, by name.
+fn statements() -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for case in golden::cases() {
+        if let Ok((_, statement)) = ask::compile(&case.text, &case.range, golden::now(), &DIALECT) {
+            if let Some(gap) = statement.gap {
+                all.push((format!("{}, its gap", case.name), gap.text));
+            }
+            all.push((case.name, statement.text));
         }
-    })
-}
-
-#[test]
-fn what_is_wrong_with_a_connection_is_one_sentence_with_the_way_out() {
-    let database = load::empty();
-    let good = text(&database, OWNER);
-    assert!(said(&good).starts_with("answers at "), "{}", said(&good));
-    let plain = |port: u16| {
-        format!(
-            "warehouse = 'redshift'\nhost = '127.0.0.1'\nport = {port}\ndatabase = 'dev'\nuser = 'ana'\npassword = \
-             '{PASSWORD}'\ntls = {{ mode = 'disable' }}\n"
-        )
-    };
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let encrypted = |port: u16| plain(port).replace("mode = 'disable'", "mode = 'verify-full'");
-    let ca = format!("ca = '{CA}'");
-    let cases: Vec<(String, &[&str])> = vec![
-        (good.replace("host = 'localhost'\n", ""), &["the settings name no `host`"]),
-        (good.replace("'localhost'", "'localhost:5439/dev'"), &["expected the name of the host alone"]),
-        (
-            good.replace("'localhost'", "'nowhere.invalid'"),
-            &["cannot find the host `nowhere.invalid`", "expected the endpoint"],
-        ),
-        (
-            good.replace(&format!("port = {}", database.port), &format!("port = {free}")),
-            &["nothing listens at localhost:"],
-        ),
-        (good.replace(PASSWORD, "another"), &["does not take the login `rdsdb`", "check `user` and `password`"]),
-        (good.replace("'rdsdb'", "'nobody_knows'"), &["does not take the login `nobody_knows`"]),
-        (good.replace(&database.name, "nothing"), &["localhost has no database `nothing`"]),
-        (
-            good.replace(&ca, &format!("ca = '{OTHER_CA}'")),
-            &["is not to be trusted", "`tls.ca` takes the certificate of the authority"],
-        ),
-        (good.replace(&ca, "ca = '/nowhere.pem'"), &["cannot read the certificates in /nowhere.pem"]),
-        (good.replace(&format!("{{ {ca} }}"), "{}"), &["is not to be trusted"]),
-        (good.replace("'localhost'", "'127.0.0.1'"), &["is for another host", "verify-ca"]),
-        (encrypted(Fake::new(Does::Bare).port), &["takes no encrypted connection", "tls.mode = \"disable\""]),
-        (plain(Fake::new(Does::Asks(13)).port), &["a SHA-256 digest of its password", "auth = \"iam\""]),
-        (plain(Fake::new(Does::Asks(14)).port), &["a token of an identity provider"]),
-        (plain(Fake::new(Does::Asks(99)).port), &["the method 99"]),
-        (plain(Fake::new(Does::HangsUp).port), &["the connection to the warehouse was lost"]),
-        (plain(Fake::new(Does::Web).port), &["127.0.0.1"]),
-    ];
-    for (text, expected) in cases {
-        let said = said(&text);
-        for part in expected {
-            assert!(said.contains(part), "{said:?} lacks {part:?} with\n{text}");
-        }
-        assert!(!said.contains(PASSWORD), "{said}");
-        assert!(!said.contains('\n'), "{said}");
-    }
-    // Through a tunnel the name is another's, and the authority still counts.
-    let tunnel = good.replace("'localhost'", "'127.0.0.1'").replace(&ca, &format!("{ca}, mode = 'verify-ca'"));
-    assert!(said(&tunnel).starts_with("answers at "), "{}", said(&tunnel));
-    let any = good.replace("'localhost'", "'127.0.0.1'").replace(&ca, "mode = 'require'");
-    assert!(said(&any).starts_with("answers at "), "{}", said(&any));
-    let inline = good.replace(&ca, &format!("ca = \"{}\"", std::fs::read_to_string(CA).unwrap().replace('\n', "\\n")));
-    assert!(said(&inline).starts_with("answers at "), "{}", said(&inline));
-    let foreign = tunnel.replace(&ca, &format!("ca = '{OTHER_CA}'"));
-    assert!(said(&foreign).contains("is not to be trusted"), "{}", said(&foreign));
-}
-
-#[test]
-fn a_server_that_says_less_than_postgresql_is_understood() {
-    let fake = Fake::new(Does::Bare);
-    let text = format!(
-        "warehouse = 'redshift'\nhost = '127.0.0.1'\nport = {}\ndatabase = 'dev'\nuser = 'ana'\ntls = {{ mode = 'disable' }}",
-        fake.port
-    );
-    assert_eq!(said(&text), "answers at 2026-11-20 12:00:00 UTC");
-    let settings = settings(&text);
-    let found = world::run(async move { Redshift::new(&settings).unwrap().found().await.unwrap() });
-    assert_eq!(
-        (found.own_only, found.reads("sys_query_history"), found.reads("svv_table_info")),
-        (Some(false), true, false)
-    );
-}
-
-#[test]
-fn sessions_only_read_and_say_who_they_are() {
-    let database = load::empty();
-    let redshift = Arc::new(redshift(&database, OWNER));
-    let ask = |sql: &str, outputs: Vec<Output>| {
-        let (redshift, statement) = (redshift.clone(), asked(sql, outputs));
-        world::run(async move { redshift.run(&statement).await })
-    };
-    let error = ask("create table t (a int)", vec![]).unwrap_err().to_string();
-    assert!(error.contains("read-only"), "{error}");
-    let named = "select current_setting('application_name'), current_setting('statement_timeout')";
-    let rows = ask(named, vec![Output::Group(0), Output::Group(1)]).unwrap();
-    let text = format!("{:?}", rows.batches);
-    assert!(text.contains("lakeapm") && text.contains("1min"), "{text}");
-    let error = ask("select 1/0", vec![Output::Place]).unwrap_err().to_string();
-    assert_eq!(error, "the warehouse refused the statement: division by zero (22012)");
-    let error = ask("select nothing from sys_query_history as q", vec![Output::Place]).unwrap_err().to_string();
-    assert!(error.contains("does not know") && error.contains("lakeapm doctor"), "{error}");
-    let error = ask("select 'x'", vec![Output::Place]).unwrap_err().to_string();
-    assert!(error.contains("answered `x`") && error.contains("expected a whole number"), "{error}");
-}
-
-#[test]
-fn a_question_that_nobody_waits_for_is_cancelled_in_the_warehouse() {
-    let database = load::empty();
-    let redshift = redshift(&database, OWNER);
-    let running = "select count(*) from pg_stat_activity where state = 'active' and query like '%pg_sleep(60)%' and pid <> \
-                   pg_backend_pid() and datname = current_database()";
-    let count = |database: &Database| database.rows(running)[0][0].clone().unwrap();
-    let (ran, seen) = world::run(async move {
-        let statement = asked("select pg_sleep(60)", vec![Output::Group(0)]);
-        let asking = tokio::time::timeout(Duration::from_secs(2), redshift.run(&statement));
-        let ran = asking.await.is_err();
-        tokio::time::sleep(Duration::from_millis(700)).await;
-        // The others are not harmed.
-        (ran, Warehouse::clock(&redshift).await.is_ok())
-    });
-    assert!(ran && seen);
-    let begun = Instant::now();
-    while count(&database) != "0" {
-        assert!(begun.elapsed() < Duration::from_secs(10), "it is still running");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-
-    let fake = Fake::new(Does::Sleeps);
-    let text = format!(
-        "warehouse = 'redshift'\nhost = '127.0.0.1'\nport = {}\ndatabase = 'dev'\nuser = 'ana'\ntls = {{ mode = 'disable' }}",
-        fake.port
-    );
-    let settings = settings(&text);
-    world::run(async move {
-        let redshift = Redshift::new(&settings).unwrap();
-        let asking = tokio::time::timeout(Duration::from_millis(300), Warehouse::clock(&redshift));
-        // It hangs already while the session is prepared, so there is nothing to cancel.
-        assert!(asking.await.is_err());
-    });
-    assert_eq!(fake.cancelled.load(Ordering::SeqCst), 0);
-}
-
-// Checks of a data source.
-fn examined(text: &str) -> Vec<Check> {
-    let settings = settings(text);
-    world::run(async move { doctor::examine_all(&settings, None).await }).checks
-}
-
-#[test]
-fn the_doctor_names_exactly_the_grant_that_is_missing() {
-    let database = load::like(load::loaded());
-    let login = database.login("watcher");
-    let everybody = "grant select on svv_table_info, sys_transaction_history, sys_serverless_usage to";
-    database.execute(&format!("{everybody} {login}; insert into stored.monitor values ('{login}')"));
-    let checks = || examined(&text(&database, &login));
-    let wrong =
-        |checks: &[Check]| -> Vec<Check> { checks.iter().filter(|check| check.state != State::Ok).cloned().collect() };
-    assert_eq!(wrong(&checks()), [], "nothing is wrong with all that is documented");
-
-    for view in ["svv_table_info", "sys_transaction_history", "sys_serverless_usage"] {
-        database.execute(&format!("revoke select on {view} from {login}"));
-        let found = wrong(&checks());
-        assert_eq!(found.len(), 1, "{view}: {found:?}");
-        assert!(found[0].says.contains(&format!("may not read {view}")), "{found:?}");
-        assert_eq!(found[0].mend.as_deref(), Some(format!("GRANT SELECT ON {view} TO {login};").as_str()));
-        database.execute(found[0].mend.as_ref().unwrap());
-        assert_eq!(wrong(&checks()), [], "{view} is mended by its statement");
-    }
-    let views = [
-        "sys_query_text",
-        "sys_query_detail",
-        "sys_external_query_detail",
-        "sys_load_history",
-        "stl_query",
-        "svl_query_metrics_summary",
-        "svv_redshift_tables",
-        "svv_redshift_columns",
-        "sys_query_history",
-    ];
-    for view in views {
-        database.execute(&format!("revoke select on {view} from public"));
-        let found = wrong(&checks());
-        assert_eq!(found.len(), 1, "{view}: {found:?}");
-        assert_eq!(found[0].mend.as_deref(), Some(format!("GRANT SELECT ON {view} TO {login};").as_str()));
-        assert_eq!(found[0].state == State::Error, view == "sys_query_history", "{found:?}");
-        database.execute(found[0].mend.as_ref().unwrap());
-        database.execute(&format!("grant select on {view} to public"));
-    }
-
-    database.execute("delete from stored.monitor");
-    let found = wrong(&checks());
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].says.contains("sees only its own queries"), "{found:?}");
-    assert!(found[0].mend.as_ref().unwrap().starts_with("GRANT ROLE sys:monitor TO"), "{found:?}");
-    database.execute(&format!("insert into stored.monitor values ('{login}')"));
-
-    database.execute(
-        "drop view sys_load_history; create or replace view redshift.other as select 1; alter view sys_query_history rename \
-         column lock_wait_time to something_else",
-    );
-    let found = wrong(&checks());
-    let says: Vec<&str> = found.iter().map(|check| check.says.as_str()).collect();
-    assert_eq!(
-        says,
-        [
-            "sys_query_history has no column `lock_wait_time`, so nothing is known of it",
-            "there is no sys_load_history: rows that COPY loads are known only by its steps",
-        ]
-    );
-}
-
-// Everything of a part of time, in one.
-async fn harvested(redshift: &Redshift, span: Span) -> Harvest {
-    let mut all = Harvest::default();
-    let mut parts = redshift.collect(span);
-    while let Some(part) = parts.try_next().await.unwrap() {
-        all.queries.extend(part.queries);
-        all.touches.extend(part.touches);
     }
     all
 }
 
-fn span() -> Span {
-    let to: DateTime<Utc> = load::END.parse().unwrap();
-    Span { from: to - TimeDelta::days(5), to: to + TimeDelta::days(1) }
-}
-
-// What a warehouse keeps of a query beside its own name.
-fn kept(query: &Query) -> Query {
-    Query {
-        warehouse: String::new(),
-        // What reads by a cursor has the annotation of its declaration.
-        text: match query.text.to_lowercase().contains("fetch ") {
-            true => String::new(),
-            false => query.text.clone(),
-        },
-        rows_returned: Some(query.rows_returned.unwrap_or(0)),
-        queue_us: Some(query.queue_us.unwrap_or(0)),
-        exec_us: Some(query.exec_us.unwrap_or(0)),
-        statement: query
-            .statement
-            .clone()
-            .or_else(|| Some(lakeapm::annotation::statement(&query.text).name().to_owned())),
-        ..query.clone()
-    }
-}
-
-type TouchKey = (String, String, bool);
-
-fn touched(touches: &[Touch]) -> BTreeMap<TouchKey, (i64, bool)> {
-    let mut found: BTreeMap<TouchKey, (i64, bool)> = BTreeMap::new();
-    for touch in touches {
-        let of =
-            found.entry((touch.query_id.clone(), touch.table.clone(), touch.write)).or_insert((0, touch.committed));
-        of.0 += touch.rows.unwrap_or(0);
-    }
-    found
-}
-
-#[test]
-fn what_is_collected_is_what_was_recorded() {
-    let database = load::loaded();
-    let redshift = redshift(database, OWNER);
-    let (harvest, looked) = world::run(async move {
-        let harvest = harvested(&redshift, span()).await;
-        (harvest, redshift.look(Looking { in_flight: true, tables: true }).await.unwrap())
-    });
-    let recorded = load::demo();
-    let by_id = |queries: &[Query]| -> BTreeMap<String, Query> {
-        queries.iter().map(|query| (query.query_id.clone(), kept(query))).collect()
-    };
-    let (found, expected) = (by_id(&harvest.queries), by_id(&recorded.queries));
-    assert_eq!(found.len(), expected.len());
-    assert_eq!(harvest.queries.len(), found.len(), "no query comes twice");
-    for (id, expected) in &expected {
-        let found = found.get(id).unwrap_or_else(|| panic!("{id} is not collected"));
-        assert_eq!(found, expected);
-    }
-    let (found, expected) = (touched(&harvest.touches), touched(&recorded.touches));
-    assert_eq!(found.len(), expected.len());
-    for (key, expected) in &expected {
-        assert_eq!(found.get(key), Some(expected), "{key:?}");
-    }
-    assert!(expected.values().any(|(_, committed)| !committed), "nothing was rolled back");
-
-    let fetches: Vec<&Query> =
-        harvest.queries.iter().filter(|query| query.text.to_lowercase().contains("fetch ")).collect();
-    let reader = lakeapm::annotation::Reader::default();
-    let inherits = fetches.iter().filter(|query| query.text.contains("\"inherited\":\"declare\""));
-    assert!(!fetches.is_empty() && inherits.count() == fetches.len(), "every FETCH has its DECLARE");
-    let read = reader.read(&lakeapm::annotation::Source { text: &fetches[0].text, ..Default::default() });
-    assert!(read.text.trim().to_lowercase().starts_with("fetch"), "{}", read.text);
-
-    let look = looked.in_flight.unwrap();
-    let expected = &recorded.in_flight.as_ref().unwrap().queries;
-    assert!(!expected.is_empty());
-    let open = |query: &Query| {
-        (query.query_id.clone(), query.status == Status::Queued, query.user.clone(), query.text.clone())
-    };
-    let mut found: Vec<_> = look.queries.iter().map(open).collect();
-    let mut expected: Vec<_> = expected.iter().map(open).collect();
-    (found.sort(), expected.sort());
-    assert_eq!(found, expected);
-
-    let mut states: BTreeMap<&str, _> = BTreeMap::new();
-    for state in &recorded.tables {
-        let known = states.entry(&state.table).or_insert(state);
-        if known.at < state.at {
-            *known = state;
-        }
-    }
-    assert_eq!(looked.tables.len(), states.len());
-    for found in &looked.tables {
-        let expected = states[found.table.as_str()];
-        let figures =
-            |state: &lakeapm::history::record::TableState| (state.rows, state.ghost_rows, state.bytes, state.unsorted);
-        match expected.rows.unwrap_or(0) + expected.ghost_rows.unwrap_or(0) {
-            0 => assert_eq!(found.rows, Some(0), "{found:?}"),
-            _ => assert_eq!(figures(found), figures(expected), "{found:?}"),
-        }
-    }
-    assert!(looked.columns.iter().any(|column| column.encoding.is_some()));
-}
-
-#[test]
-fn what_the_login_may_not_see_is_left_out_and_the_rest_is_collected() {
-    let database = load::like(load::loaded());
-    let login = database.login("half");
-    database.execute(&format!(
-        "insert into stored.monitor values ('{login}'); revoke select on sys_query_detail, sys_query_text, stl_query, \
-         sys_load_history from public; alter view sys_query_history rename column lock_wait_time to something_else; alter view \
-         sys_query_history rename column username to another"
-    ));
-    let redshift = redshift(&database, &login);
-    let (harvest, looked) = world::run(async move {
-        let harvest = harvested(&redshift, span()).await;
-        (harvest, redshift.look(Looking { in_flight: true, tables: true }).await.unwrap())
-    });
-    let recorded = load::demo();
-    assert_eq!(harvest.queries.len(), recorded.queries.len());
-    assert_eq!((harvest.touches.len(), looked.tables.len()), (0, 0));
-    for query in &harvest.queries {
-        assert_eq!((query.lock_us, query.rows_read, query.cpu_us), (None, None, None));
-        assert!(query.user.is_some() && query.planning_us.is_some());
-    }
-    assert!(harvest.queries.iter().any(|query| query.text_truncated), "texts end after 4000 bytes");
-}
-
-fn collector(root: &Path, database: &Database) -> Collector {
-    let history = Arc::new(History::open_or_create(root).unwrap());
-    let engine = Arc::new(Engine::new(history).unwrap());
-    let warehouse = Arc::new(redshift(database, OWNER));
-    Collector::new(warehouse, engine, lakeapm::annotation::Reader::default(), Collecting::default())
-}
-
-fn stored(root: &Path) -> (i64, i64) {
-    let range = world::range("2026-11-15T00:00:00Z", "now");
-    let all = world::ask(root, "queries where statement in (any) and own in (any)", &range);
-    let all = all.or_else(|_| world::ask(root, "queries where statement != 'nothing'", &range)).unwrap();
-    let distinct = world::ask(root, "list queries where statement != 'nothing' limit 100000", &range).unwrap();
-    let nth = distinct.answer.columns.iter().position(|column| column.name == "query_id").unwrap();
-    let ids = arrow::array::AsArray::as_string::<i32>(distinct.answer.rows.column(nth));
-    let ids: std::collections::HashSet<&str> = ids.iter().flatten().collect();
-    (world::number(&all), ids.len() as i64)
-}
-
-#[test]
-fn a_collector_stores_every_query_once_and_corrects_what_changes() {
-    let database = load::like(load::loaded());
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("history");
-    let mut first = collector(&root, &database);
-    let recorded = load::demo().queries.len() as i64;
-    let (mut first, tick) = world::run(async move {
-        let tick = first.tick(|_| ()).await.unwrap();
-        (first, tick)
-    });
-    assert_eq!(tick.appended.queries as i64, recorded);
-    assert!(tick.in_flight > 0);
-    assert_eq!(stored(&root), (recorded, recorded));
-
-    // One that is late, one that ended since, one whose figures were not whole yet.
-    let base = "insert into stored.sys_query_history (user_id, query_id, transaction_id, session_id, status, query_type, \
-                start_time, end_time, elapsed_time, query_text) values";
-    database.execute(&format!(
-        "{base} (101, 7000001, 7000001, 1, 'success', 'SELECT', redshift.getdate() - interval '3 minutes', redshift.getdate() \
-         - interval '2 minutes', 60000000, '/* {{\"dag\":\"late\"}} */ select 1')"
-    ));
-    let (mut first, tick) = world::run(async move {
-        let tick = first.tick(|_| ()).await.unwrap();
-        (first, tick)
-    });
-    assert_eq!((tick.appended.queries, tick.appended.corrected), (1, 0), "only what is new is stored");
-    let (mut first, tick) = world::run(async move {
-        let tick = first.tick(|_| ()).await.unwrap();
-        (first, tick)
-    });
-    assert_eq!((tick.appended.queries, tick.appended.corrected), (0, 0), "nothing is new");
-    database.execute("update stored.sys_query_history set elapsed_time = 61000000 where query_id = 7000001");
-    // Another collector, which remembers nothing, at the same time.
-    let mut second = collector(&root, &database);
-    let (one, other) = world::run(async move {
-        let (one, other) = tokio::join!(first.tick(|_| ()), second.tick(|_| ()));
-        (one.unwrap(), other.unwrap())
-    });
-    assert!(one.appended.corrected + other.appended.corrected >= 1);
-    assert_eq!(stored(&root), (recorded + 1, recorded + 1));
-    let range = world::range("2026-11-15T00:00:00Z", "now");
-    let latency = world::ask(&root, "latency by dag where dag = 'late'", &range).unwrap();
-    let figure =
-        arrow::compute::cast(latency.answer.rows.columns().last().unwrap(), &arrow::datatypes::DataType::Float64);
-    let figure = arrow::array::AsArray::as_primitive::<arrow::datatypes::Float64Type>(&figure.unwrap()).value(0);
-    assert_eq!(figure, 61.0);
-    // What is known to be whole reaches until now, in one interval a day.
-    let until = History::open(&root).unwrap().collected_until("redshift").unwrap().unwrap();
-    assert!(Utc::now() - until < TimeDelta::minutes(1), "{until}");
-}
-
-#[test]
-fn one_process_collects_and_the_next_takes_over_when_it_is_gone() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("history");
-    let history = History::open_or_create(&root).unwrap();
-    let lease = history.lease("w").unwrap();
-    assert!(lease.is_some());
-    assert!(History::open(&root).unwrap().lease("w").unwrap().is_none(), "it is taken");
-    assert!(History::open(&root).unwrap().lease("other").unwrap().is_some(), "another warehouse is another's");
-    drop(lease);
-    assert!(History::open(&root).unwrap().lease("w").unwrap().is_some());
-}
-
-#[test]
-fn a_collector_that_is_killed_at_any_moment_loses_nothing_and_stores_nothing_twice() {
-    let rounds: u64 = std::env::var("LAKEAPM_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(12);
-    let database = load::like(load::loaded());
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("history");
-    let config = folder.path().join("lakeapm.toml");
-    std::fs::write(&config, format!("{}history = '{}'\n", text(&database, OWNER), root.display())).unwrap();
-    let collect = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lakeapm"));
-        command.args(["collect", "--once", "--config"]).arg(&config).stderr(std::process::Stdio::piped());
-        command.spawn().unwrap()
-    };
-    let mut chance: u64 = 12_345;
-    let mut killed = 0;
-    for _ in 0..rounds {
-        let mut child = collect();
-        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let wait = Duration::from_millis(20 + (chance >> 33) % 3_000);
-        let begun = Instant::now();
-        while begun.elapsed() < wait && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        if child.try_wait().unwrap().is_none() {
-            killed += 1;
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-    let last = collect().wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&last.stderr);
-    assert!(last.status.success(), "{said}");
-    let recorded = load::demo().queries.len() as i64;
-    assert!(killed > 0 || rounds == 0, "every round was over before it was killed");
-    assert_eq!(stored(&root), (recorded, recorded), "after {killed} kills: {said}");
-}
-
-// Answers every request of AWS's two services, and keeps what it was asked.
-fn aws(status: u16, answer: String) -> (u16, Arc<std::sync::Mutex<Vec<String>>>) {
-    use std::io::{Read as _, Write as _};
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let keeps = asked.clone();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut request = Vec::new();
-            let mut some = [0; 4096];
-            loop {
-                let read = stream.read(&mut some).unwrap_or(0);
-                request.extend(&some[..read]);
-                let text = String::from_utf8_lossy(&request).to_lowercase();
-                let length = text
-                    .split("content-length: ")
-                    .nth(1)
-                    .and_then(|rest| rest.lines().next()?.trim().parse::<usize>().ok());
-                let whole = text.find("\r\n\r\n").is_some_and(|head| request.len() >= head + 4 + length.unwrap_or(0));
-                if whole || read == 0 {
-                    break;
+/// SQL without its literals, comments and quoted names.
+fn bare(sql: &str) -> String {
+    let mut bare = String::new();
+    let mut chars = sql.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\'' => {
+                while let Some(c) = chars.next() {
+                    match c {
+                        '\\' => {
+                            chars.next();
+                        }
+                        '\'' if chars.peek() == Some(&'\'') => {
+                            chars.next();
+                        }
+                        '\'' => break,
+                        _ => {}
+                    }
+                }
+                bare.push_str("''");
+            }
+            '"' => {
+                for c in chars.by_ref() {
+                    if c == '"' {
+                        break;
+                    }
+                }
+                bare.push('x');
+            }
+            '/' if chars.peek() == Some(&'*') => {
+                let mut last = ' ';
+                for c in chars.by_ref() {
+                    if last == '*' && c == '/' {
+                        break;
+                    }
+                    last = c;
                 }
             }
-            keeps.lock().unwrap().push(String::from_utf8_lossy(&request).into_owned());
-            let head =
-                format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
-            let _ = stream.write_all(format!("{head}{answer}").as_bytes());
+            c => bare.push(c),
         }
-    });
-    (port, asked)
+    }
+    bare
 }
 
-fn by_iam(database: &Database, port: u16, aws: &str) -> String {
-    format!(
-        "warehouse = 'redshift'\nhost = 'localhost'\nport = {}\ndatabase = '{}'\nauth = 'iam'\ntls = {{ ca = '{CA}' }}\n\
-         aws_access_key = 'AKIDEXAMPLE'\naws_secret_key = 'a-secret-of-the-tests'\naws = {{ region = 'eu-west-1', {aws}, endpoint \
-         = 'http://127.0.0.1:{port}' }}\n",
-        database.port, database.name
-    )
+fn called(sql: &str) -> BTreeSet<String> {
+    let bare = bare(sql);
+    let mut called = BTreeSet::new();
+    for (at, _) in bare.match_indices('(') {
+        let before = bare[..at].trim_end();
+        let word = before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or_default();
+        if !word.is_empty() && !word.starts_with(|c: char| c.is_ascii_digit()) {
+            called.insert(word.to_lowercase());
+        }
+    }
+    called
 }
 
 #[test]
-fn temporary_credentials_are_asked_for_as_aws_documents_it() {
-    let database = load::empty();
-    let ends = (Utc::now() + TimeDelta::minutes(15)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    // https://docs.aws.amazon.com/redshift/latest/APIReference/API_GetClusterCredentialsWithIAM.html
-    let xml = format!(
-        "<GetClusterCredentialsWithIAMResponse xmlns=\"http://redshift.amazonaws.com/doc/2012-12-01/\">\
-         <GetClusterCredentialsWithIAMResult><DbUser>{OWNER}</DbUser><DbPassword>{PASSWORD}</DbPassword><Expiration>{ends}\
-         </Expiration></GetClusterCredentialsWithIAMResult></GetClusterCredentialsWithIAMResponse>"
-    );
-    let (port, asked) = aws(200, xml);
-    let settings = settings(&by_iam(&database, port, "cluster = 'wh'"));
-    world::run(async move {
-        let redshift = Redshift::new(&settings).unwrap();
-        let both = tokio::join!(Warehouse::clock(&redshift), Warehouse::clock(&redshift));
-        assert!(both.0.is_ok() && both.1.is_ok(), "{both:?}");
-    });
-    let requests = asked.lock().unwrap().clone();
-    assert_eq!(requests.len(), 1, "what was got is kept: {requests:?}");
-    let request = &requests[0];
-    assert!(
-        request.contains("Action=GetClusterCredentialsWithIAM&Version=2012-12-01&ClusterIdentifier=wh&DbName="),
-        "{request}"
-    );
-    let signature = regex_of(
-        r"(?i)authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/\d{8}/eu-west-1/redshift/aws4_request, SignedHeaders=[a-z0-9;-]*host;[a-z0-9;-]*x-amz-date[a-z0-9;-]*, Signature=[0-9a-f]{64}",
-    );
-    assert!(signature.is_match(request), "{request}");
-    assert!(!request.contains("a-secret-of-the-tests"));
-
-    // https://docs.aws.amazon.com/redshift-serverless/latest/APIReference/API_GetCredentials.html; these end at once.
-    let soon = (Utc::now() + TimeDelta::seconds(30)).timestamp();
-    let json =
-        format!(r#"{{"dbUser":"{OWNER}","dbPassword":"{PASSWORD}","expiration":{soon}.5,"nextRefreshTime":{soon}}}"#);
-    let (port, asked) = aws(200, json);
-    let settings = self::settings(&by_iam(&database, port, "workgroup = 'etl'"));
-    world::run(async move {
-        let redshift = Redshift::new(&settings).unwrap();
-        let both = tokio::join!(Warehouse::clock(&redshift), Warehouse::clock(&redshift));
-        assert!(both.0.is_ok() && both.1.is_ok(), "{both:?}");
-        assert!(redshift.sleeps().await.unwrap(), "a workgroup sleeps while nobody asks");
-    });
-    let requests = asked.lock().unwrap().clone();
-    assert_eq!(requests.len(), 2, "what is about to end is asked for anew");
-    let request = requests[0].to_lowercase();
-    assert!(request.contains("x-amz-target: redshiftserverless.getcredentials"), "{request}");
-    assert!(
-        request.contains("/eu-west-1/redshift-serverless/aws4_request") && request.contains(r#""workgroupname":"etl""#)
-    );
-
-    let denied = r#"{"__type":"com.amazonaws#AccessDeniedException","message":"not authorized to perform this"}"#;
-    let (port, _) = aws(400, denied.to_owned());
-    let error = said(&by_iam(&database, port, "workgroup = 'etl'"));
-    assert_eq!(
-        error,
-        "AWS gives no credentials for `etl`: not authorized to perform this; allow redshift-serverless:GetCredentials on `etl`"
-    );
-    let missing = "<ErrorResponse><Error><Code>ClusterNotFound</Code><Message>Cluster wh not found</Message></Error></ErrorResponse>";
-    let (port, _) = aws(404, missing.to_owned());
-    let error = said(&by_iam(&database, port, "cluster = 'wh'"));
-    assert!(error.contains("Cluster wh not found; expected the name of one in eu-west-1"), "{error}");
-    let error = said(&by_iam(&database, 1, "cluster = 'wh'"));
-    assert!(error.contains("AWS does not answer at http://127.0.0.1:1/"), "{error}");
-    let nameless = by_iam(&database, 1, "cluster = 'wh'").replace("cluster = 'wh', ", "");
-    assert!(said(&nameless).contains("expected `aws.cluster` or `aws.workgroup`"), "{}", said(&nameless));
+fn every_function_stands_in_redshifts_manual_and_no_leader_node_is_asked() {
+    let known: BTreeSet<&str> = FUNCTIONS.iter().map(|(name, _)| *name).chain(WORDS.iter().copied()).collect();
+    let mut used = BTreeSet::new();
+    let statements = statements();
+    for (name, sql) in &statements {
+        for function in called(sql) {
+            // A type with a length, and names that stand before a bracket.
+            assert!(known.contains(function.as_str()), "{name} calls `{function}`, which the list has not:\n{sql}");
+            used.insert(function);
+        }
+        let bare = bare(sql).to_lowercase();
+        for word in FORBIDDEN {
+            assert!(!bare.contains(word), "{name} has `{word}`:\n{sql}");
+        }
+        for pattern in sql.split('\'') {
+            assert!(
+                !pattern.contains("(?") && !pattern.contains("*?"),
+                "{name} has an expression that is not POSIX's: {pattern}"
+            );
+        }
+    }
+    assert!(statements.len() >= 120, "only {} statements", statements.len());
+    for (name, page) in FUNCTIONS {
+        assert!(used.contains(*name), "{name} is listed and never called");
+        assert!(page.starts_with("https://docs.aws.amazon.com/redshift/latest/dg/"), "{page}");
+    }
 }
 
-fn regex_of(pattern: &str) -> regex::Regex {
-    regex::Regex::new(pattern).unwrap()
+#[test]
+fn a_select_sorts_by_one_value_and_not_beside_distinct_ones() {
+    let mut seen = 0;
+    for (name, sql) in statements() {
+        // A select ends where the next begins; its aggregates stand before its `from`.
+        for select in sql.split("select\n").skip(1) {
+            let head = select.split("\nfrom ").next().unwrap_or_default();
+            let sorts: BTreeSet<&str> =
+                head.split("within group (order by ").skip(1).map(|rest| rest.split("\n").next().unwrap()).collect();
+            let values: BTreeSet<String> =
+                sorts.iter().map(|sort| sort.split(" as float8))").next().unwrap().into()).collect();
+            assert!(values.len() <= 1, "{name} sorts by {values:?}:\n{sql}");
+            assert!(values.is_empty() || !head.contains("count(distinct"), "{name} has both:\n{sql}");
+            seen += values.len();
+        }
+    }
+    assert!(seen >= 8, "only {seen} selects have percentiles");
+}
+
+/// The double as a warehouse: what a statement answers, as texts.
+struct Double(&'static Database);
+
+#[async_trait]
+impl Warehouse for Double {
+    fn dialect(&self) -> &'static Dialect {
+        &DIALECT
+    }
+
+    fn now(&self) -> Option<DateTime<Utc>> {
+        Some(END.parse().unwrap())
+    }
+
+    async fn keys(&self, _: Span, _: usize) -> Result<Vec<(String, u64)>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn run(&self, statement: &Statement) -> Result<Rows, Error> {
+        let rows = self.0.rows(&statement.text);
+        let columns = (0..statement.outputs.len()).map(|nth| {
+            let texts: StringArray = rows.iter().map(|row| row[nth].as_deref()).collect();
+            (format!("c{nth}"), Arc::new(texts) as ArrayRef)
+        });
+        let mut notices = statement.notices.clone();
+        if let Some(gap) = &statement.gap {
+            let row = &self.0.rows(&gap.text)[0];
+            assert_eq!(row.len(), gap.width());
+            let shares: Vec<Option<f64>> = row.iter().map(|share| share.as_ref().map(|x| x.parse().unwrap())).collect();
+            notices.extend(gap.notices(&shares));
+        }
+        let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap();
+        Ok(Rows { batches: vec![batch], notices, ..Rows::default() })
+    }
+
+    fn collect(&self, _: Span) -> BoxStream<'_, Result<Harvest, Error>> {
+        Box::pin(futures::stream::empty())
+    }
+}
+
+/// The same rows in a history.
+fn history() -> &'static Path {
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = lakeapm::history::DemoClock { end: END.parse().unwrap(), now: Some(END.parse().unwrap()) };
+        let history = History::create(&folder.path().join("history"), Some(clock)).unwrap();
+        let end: DateTime<Utc> = END.parse().unwrap();
+        let collected = Collected { warehouse: WAREHOUSE.into(), from: end - chrono::TimeDelta::days(4), to: end };
+        history.append(&named(load::demo()), &[collected], &Reader::default()).unwrap();
+        folder
+    });
+    static PATH: OnceLock<std::path::PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| folder.path().join("history"))
+}
+
+fn named(harvest: &Harvest) -> Harvest {
+    let mut harvest = harvest.clone();
+    let warehouse = || WAREHOUSE.to_owned();
+    harvest.queries.iter_mut().for_each(|query| query.warehouse = warehouse());
+    harvest.touches.iter_mut().for_each(|touch| touch.warehouse = warehouse());
+    harvest.tables.iter_mut().for_each(|table| table.warehouse = warehouse());
+    harvest.columns.iter_mut().for_each(|column| column.warehouse = warehouse());
+    if let Some(look) = &mut harvest.in_flight {
+        look.warehouse = warehouse();
+        look.queries.iter_mut().for_each(|query| query.warehouse = warehouse());
+    }
+    harvest
+}
+
+/// Asked of both, over the last two days of the demo unless it says otherwise.
+const SAME: &[&str] = &[
+    "queries",
+    "errors",
+    "aborts",
+    "error_rate",
+    "abort_rate",
+    "cache_hit_rate",
+    "attainment within 5s",
+    "latency",
+    "p95 latency",
+    "p50 queue_time",
+    "max planning_time by queue",
+    "avg compile_time by database",
+    "min lock_time by status",
+    "sum exec_time by user",
+    "queries by statement",
+    "queries by status, statement",
+    "queries by queue every 1h",
+    "p99 latency by user every 6h",
+    "rows_read",
+    "rows_written by user",
+    "bytes_read by queue",
+    "bytes_written by statement",
+    "bytes_spilled by user",
+    "rows_returned by label",
+    "queries by cache_hit",
+    "queries by app",
+    "queries by dag",
+    "p95 latency by dag",
+    "p95 latency by dag, task top 5",
+    "queries by task every 1d",
+    "queries by model",
+    "latency by model top 3",
+    "queries by dashboard",
+    "queries by chart",
+    "queries by person",
+    "users by app",
+    "queries by saved_query",
+    "queries by scheduled",
+    "queries by team",
+    "queries by attempt",
+    "queries by run top 10",
+    "queries by trace",
+    "queries by source_url top 20",
+    "queries by annotation.dag",
+    "queries by annotation.owner, app",
+    "queries by annotation.node_meta.owner",
+    "p95 latency by annotation.\"user_id\"",
+    "error_rate by dashboard min 5",
+    "queries, errors, p95 latency, p50 exec_time, users, bytes_read by app",
+    "queries where dag = 'margin_report' every 1h",
+    "queries where app in ('airflow', 'dbt') and latency > 5s",
+    "queries where person like '%@example.com' by person",
+    "queries where not signed",
+    "queries where app != 'looker' by app",
+    "queries where statement = 'utility'",
+    "p95 latency where status = 'failed'",
+    "queries where latency between 1 and 10 every 12h",
+    "values of dag",
+    "values of user",
+    "values of annotation.task",
+    "concurrency",
+    "concurrency by queue",
+    "queued every 1h",
+    "concurrency by app every 6h",
+    "age by queue",
+    "runs by dag",
+    "run_time by dag",
+    "p95 busy_time by dashboard top 5",
+    "queries by reads",
+    "rows_read by writes",
+    "queries where reads like '%orders%'",
+    "queries where writes is null by app",
+    "queries every 1d vs 1d",
+    "list runs",
+    "list queries where latency > 60s order by latency desc limit 20",
+];
+
+// What of a list the two do not both have, or not alike.
+const UNLIKE: &[&str] = &["text", "fingerprint", "error"];
+
+fn asked(text: &str, live: bool) -> Result<Asked, ask::Error> {
+    let end: DateTime<Utc> = END.parse().unwrap();
+    let range = Range { from: (end - chrono::TimeDelta::days(2)).to_rfc3339(), to: END.into(), ..Range::default() };
+    let text = text.to_owned();
+    run(async move {
+        if live {
+            return ask::ask(&text, &range, &Double(load::loaded())).await;
+        }
+        let engine = Engine::new(Arc::new(History::open(history()).unwrap())).unwrap();
+        ask::ask(&text, &range, &engine).await
+    })
+}
+
+// Rows as texts in an order that does not depend on ties.
+fn rows(asked: &Asked) -> Vec<Vec<String>> {
+    let answer = &asked.answer;
+    let mut columns: Vec<Vec<String>> = Vec::new();
+    for (column, array) in answer.columns.iter().zip(answer.rows.columns()) {
+        if UNLIKE.contains(&column.name.as_str()) {
+            continue;
+        }
+        columns.push(match array.data_type() {
+            DataType::Float64 => {
+                let numbers = array.as_primitive::<Float64Type>();
+                numbers.iter().map(|x| x.map_or("-".into(), |x| format!("{x:.6e}"))).collect()
+            }
+            DataType::Timestamp(..) => {
+                let times = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, None)).unwrap();
+                let times = cast(&times, &DataType::Utf8).unwrap();
+                times.as_string::<i32>().iter().map(|x| x.unwrap_or("-").to_owned()).collect()
+            }
+            _ => {
+                let texts = cast(array, &DataType::Utf8).unwrap();
+                texts.as_string::<i32>().iter().map(|x| x.unwrap_or("-").to_owned()).collect()
+            }
+        });
+    }
+    let count = columns.first().map_or(0, Vec::len);
+    let mut rows: Vec<Vec<String>> =
+        (0..count).map(|row| columns.iter().map(|column| column[row].clone()).collect()).collect();
+    rows.sort();
+    rows
+}
+
+#[test]
+fn the_double_and_the_history_answer_alike() {
+    let mut wrong = Vec::new();
+    let mut same = 0;
+    for text in SAME {
+        let (live, kept) = (asked(text, true), asked(text, false));
+        let (live, kept) = match (live, kept) {
+            (Ok(live), Ok(kept)) => (live, kept),
+            (live, kept) => {
+                wrong.push(format!(
+                    "{text}: {:?} and {:?}",
+                    live.err().map(|e| e.to_string()),
+                    kept.err().map(|e| e.to_string())
+                ));
+                continue;
+            }
+        };
+        let (found, expected) = (rows(&live), rows(&kept));
+        if found == expected {
+            assert!(!found.is_empty(), "{text}: nothing is asked");
+            same += 1;
+            continue;
+        }
+        let only = |one: &[Vec<String>], other: &[Vec<String>]| -> Vec<String> {
+            one.iter().filter(|row| !other.contains(row)).take(6).map(|row| row.join(" | ")).collect()
+        };
+        wrong.push(format!(
+            "{text}: {} and {} rows\n  live only: {:#?}\n  history only: {:#?}\n  {:?}",
+            found.len(),
+            expected.len(),
+            only(&found, &expected),
+            only(&expected, &found),
+            live.answer.notices
+        ));
+    }
+    assert!(wrong.is_empty(), "{} of {} differ, {same} do not\n{}", wrong.len(), SAME.len(), wrong.join("\n"));
+    assert!(same >= 40, "only {same} questions");
+}
+
+/// What SQL reads in one text: the dimensions, whether it knows it cannot.
+fn read(texts: &[String]) -> Vec<BTreeMap<String, String>> {
+    let end: DateTime<Utc> = END.parse().unwrap();
+    let queries = texts.iter().zip(1..).map(|(text, nth)| Query {
+        query_id: nth.to_string(),
+        user: Some("ana".into()),
+        transaction_id: Some(nth.to_string()),
+        session_id: Some("1".into()),
+        started_at: end - chrono::TimeDelta::hours(1),
+        ended_at: Some(end - chrono::TimeDelta::minutes(1)),
+        elapsed_us: Some(1),
+        text: text.clone(),
+        ..Query::default()
+    });
+    let harvest = load::recorded(&Harvest { queries: queries.collect(), ..Harvest::default() });
+    let database = load::empty();
+    load::load(&database, &harvest);
+    let names: Vec<&str> = lakeapm::annotation::Dimension::ALL.into_iter().map(|dimension| dimension.name()).collect();
+    let from = golden_relation(&names);
+    let rows = database.rows(&format!(
+        "select query_id, cut_text, illegible, {} from {from} order by cast(query_id as bigint)",
+        names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+    ));
+    assert_eq!(rows.len(), texts.len());
+    rows.iter()
+        .map(|row| {
+            let mut read = BTreeMap::new();
+            for (name, value) in ["query_id", "cut_text", "illegible"].iter().chain(&names).zip(row) {
+                if let Some(value) = value {
+                    read.insert((*name).to_owned(), value.clone());
+                }
+            }
+            read
+        })
+        .collect()
+}
+
+fn golden_relation(names: &[&str]) -> String {
+    let end: DateTime<Utc> = END.parse().unwrap();
+    let mut columns: BTreeSet<&'static str> = ["query_id", "cut_text", "illegible"].into();
+    columns
+        .extend(lakeapm::annotation::Dimension::ALL.into_iter().map(|d| d.name()).filter(|name| names.contains(name)));
+    let window = lakeapm::model::Window {
+        from: end - chrono::TimeDelta::days(1),
+        to: end,
+        selects: lakeapm::model::Selects::Ended,
+    };
+    let wanted = lakeapm::sql::Wanted { window: &window, columns: &columns, keys: &BTreeSet::new() };
+    (DIALECT.relation)(lakeapm::sql::Relation::Query, &wanted)
+}
+
+#[test]
+fn what_redshift_reads_is_what_the_reader_reads_or_it_says_that_it_cannot() {
+    let mut texts = Vec::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/annotation");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
+            for line in fs::read_to_string(&path).unwrap().lines().filter(|line| !line.trim().is_empty()) {
+                let case: serde_json::Value = serde_json::from_str(line).unwrap();
+                let sql = case["sql"].as_str().unwrap_or_default();
+                if !sql.is_empty() && !sql.contains('\0') {
+                    texts.push(sql.trim_end_matches(' ').to_owned());
+                }
+            }
+        }
+    }
+    texts.extend(load::demo().queries.iter().step_by(3).map(|query| query.text.clone()));
+    let reader = Reader::default();
+    let (mut alike, mut told, mut signed) = (0, 0, 0);
+    let mut wrong = Vec::new();
+    for (text, mut found) in texts.iter().zip(read(&texts)) {
+        found.remove("query_id");
+        let (cut, illegible) = (found.remove("cut_text"), found.remove("illegible"));
+        if cut.as_deref() == Some("1") || illegible.as_deref() == Some("1") {
+            told += 1;
+            continue;
+        }
+        let reading = reader.read(&Source { text, ..Source::default() });
+        let expected: BTreeMap<String, String> = reading
+            .dimensions
+            .iter()
+            .map(|(dimension, value)| (dimension.name().to_owned(), value.to_owned()))
+            .collect();
+        signed += usize::from(reading.signed());
+        if found == expected {
+            alike += 1;
+        } else {
+            wrong.push(format!("{text}\n   live {found:?}\n   read {expected:?}"));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} texts are read otherwise, {alike} alike, {told} not\n{}",
+        wrong.len(),
+        wrong[..wrong.len().min(12)].join("\n")
+    );
+    assert!(
+        signed > 500 && told > 50,
+        "{alike} texts are read alike, {signed} of them signed; of {told} it says that it cannot"
+    );
+}
+
+#[test]
+fn hostile_values_are_values() {
+    let hostile = [
+        "'; drop table x; --",
+        "\\'; drop table stored.login; --",
+        "a\\",
+        "\\\\' or 1 = 1 --",
+        "line\nbreak",
+        "*/ select 1 /*",
+        "%_\\%",
+        "ü 🦀",
+    ];
+    let texts: Vec<String> = hostile
+        .iter()
+        .map(|value| {
+            format!(
+                "/* {} */ select 1",
+                serde_json::json!({"dag": value, "app": "x"}).to_string().replace("*/", "*\\/")
+            )
+        })
+        .collect();
+    let end: DateTime<Utc> = END.parse().unwrap();
+    let queries = texts.iter().zip(1..).map(|(text, nth)| Query {
+        query_id: nth.to_string(),
+        user: Some("ana".into()),
+        started_at: end - chrono::TimeDelta::hours(1),
+        ended_at: Some(end - chrono::TimeDelta::minutes(1)),
+        text: text.clone(),
+        ..Query::default()
+    });
+    let harvest = load::recorded(&Harvest { queries: queries.collect(), ..Harvest::default() });
+    let database = load::empty();
+    load::load(&database, &harvest);
+    for value in hostile {
+        let quoted = value.replace('\'', "''");
+        for text in [
+            format!("queries where dag = '{quoted}'"),
+            format!("queries where annotation.dag in ('{quoted}', 'y')"),
+            format!("queries where dag like '{quoted}'"),
+        ] {
+            let range = Range { from: "2026-11-20T00:00:00Z".into(), to: END.into(), ..Range::default() };
+            let (_, statement) = ask::compile(&text, &range, end, &DIALECT).unwrap();
+            let rows = database.rows(&statement.text);
+            assert_eq!(rows, [[Some("1".into())]], "{text}\n{}", statement.text);
+        }
+    }
+    for key in ["it's", "a\"b", "c\\d", "x]y", "'; drop table x; --", "K"] {
+        let text = format!("queries by annotation.\"{}\"", key.replace('"', "\"\""));
+        let range = Range { from: "2026-11-20T00:00:00Z".into(), to: END.into(), ..Range::default() };
+        let (_, statement) = ask::compile(&text, &range, end, &DIALECT).unwrap();
+        assert_eq!(database.rows(&statement.text).len(), 1, "{text}");
+    }
+}
+
+#[test]
+fn what_live_cannot_answer_says_where_it_is_answered() {
+    for (text, expected) in [
+        ("cost by user", "does not say what a statement costs"),
+        ("idle_cost", "does not say what idleness costs"),
+        ("wait_caused by person", "history"),
+        ("table_rows by table", "as they are now"),
+        ("growth", "history"),
+        ("freshness by table", "looks back further"),
+        ("idle_time by dag", "history"),
+        ("queries by fingerprint", "`fingerprint`"),
+        ("memory by dag", "no memory"),
+        ("cpu_time", "history"),
+        ("max concurrency", "history"),
+        ("queries where client = 'psql'", "client"),
+        ("list queries where fingerprint = 'a'", "fingerprint"),
+    ] {
+        let refused = ask::compile(text, &Range::default(), golden::now(), &DIALECT).unwrap_err().to_string();
+        assert!(
+            refused.contains(expected) && refused.starts_with("redshift") || refused.contains("history"),
+            "{text}: {refused}"
+        );
+        assert!(!refused.ends_with('.'), "{refused}");
+    }
+    let kept = ask::compile("queries", &Range { from: "now-30d".into(), ..Range::default() }, golden::now(), &DIALECT)
+        .unwrap()
+        .1;
+    assert!(kept.notices.iter().any(|notice| notice.contains("a week")), "{:?}", kept.notices);
+}
+
+#[test]
+fn kinds_of_statement_are_ours() {
+    for (theirs, ours) in
+        [("SELECT    ", "select"), ("CTAS", "ctas"), ("COMMAND", "utility"), ("UTILITY", "utility"), ("NEW", "other")]
+    {
+        assert_eq!(statement(theirs), ours);
+    }
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use lakeapm::{
     ask,
     model::{Buckets, Every, Phase, Plan, Question, Selects, Window},
-    sql::{Cut, Dialect, Relation},
+    sql::{Cut, Dialect, Relation, Wanted},
     warehouse::history,
 };
 
@@ -26,6 +26,11 @@ static ELEPHANT: Dialect = Dialect {
         ("idle_usd", "elephant sends no bill"),
         ("caused_us", "elephant forgets who waited"),
     ],
+    refuses: |_| None,
+    unread: &[],
+    notices: |_, _| Vec::new(),
+    sorts_together: true,
+    correlates: true,
     text: |text| match text.contains('\\') {
         true => format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''")),
         false => format!("'{}'", text.replace('\'', "''")),
@@ -83,6 +88,11 @@ static CALLS: Dialect = Dialect {
     name: "calls",
     relation: |relation, _| call("relation", &[relation.name()]),
     lacks: &[],
+    refuses: |_| None,
+    unread: &[],
+    notices: |_, _| Vec::new(),
+    sorts_together: true,
+    correlates: true,
     text: |text| call("text", &[text]),
     instant: |at| call("instant", &[&at.to_rfc3339()]),
     number: |number| call("number", &[&number.to_string()]),
@@ -141,7 +151,9 @@ fn field(call: &[String], dialect: &Dialect, plan: &Plan) -> String {
     match call.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["relation", name] => {
             let relation = Relation::ALL.into_iter().find(|r| r.name() == name);
-            (dialect.relation)(relation.unwrap(), &plan.window)
+            let (columns, keys) = Default::default();
+            let wanted = Wanted { window: &plan.window, columns: &columns, keys: &keys };
+            (dialect.relation)(relation.unwrap(), &wanted)
         }
         ["text", text] => (dialect.text)(text),
         ["instant", at] => (dialect.instant)(at.parse::<DateTime<Utc>>().unwrap()),

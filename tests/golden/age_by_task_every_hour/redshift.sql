@@ -1,0 +1,111 @@
+select
+  part_at as "time",
+  task,
+  max(case when part_to = part_end then datediff('microsecond', started_at, part_end) end) / 1000000.0::float8 as age
+from (
+  select task, ended_at, queue_us, started_at, part_at, part_start, part_end, greatest(lasts_from, part_start) as part_from, least(lasts_to, part_end) as part_to
+  from (
+    select task, ended_at, queue_us, started_at, started_at as lasts_from, greatest(coalesce(ended_at, timestamp '2026-11-20 12:00:00.000000'), started_at) as lasts_to from (
+    select
+      task,
+      ended_at,
+      queue_us,
+      started_at
+    from (
+  select
+    started_at,
+    ended_at,
+    queue_us,
+    "statement",
+    case
+      when form in ('intermix', 'json') then case when coalesce(nullif(trim(json_extract_path_text(object, 'dag', true)), ''), nullif(trim(json_extract_path_text(object, 'dag_id', true)), ''), nullif(trim(json_extract_path_text(object, 'airflow_dag_id', true)), ''), nullif(trim(json_extract_path_text(object, 'airflow-dag', true)), '')) is null or strpos(coalesce(nullif(trim(json_extract_path_text(object, 'task', true)), ''), nullif(trim(json_extract_path_text(object, 'task_id', true)), ''), nullif(trim(json_extract_path_text(object, 'airflow_task_id', true)), ''), nullif(trim(json_extract_path_text(object, 'airflow-task', true)), '')), coalesce(nullif(trim(json_extract_path_text(object, 'dag', true)), ''), nullif(trim(json_extract_path_text(object, 'dag_id', true)), ''), nullif(trim(json_extract_path_text(object, 'airflow_dag_id', true)), ''), nullif(trim(json_extract_path_text(object, 'airflow-dag', true)), '')) || '/') = 1 then coalesce(nullif(trim(json_extract_path_text(object, 'task', true)), ''), nullif(trim(json_extract_path_text(object, 'task_id', true)), ''), nullif(trim(json_extract_path_text(object, 'airflow_task_id', true)), ''), nullif(trim(json_extract_path_text(object, 'airflow-task', true)), '')) else coalesce(nullif(trim(json_extract_path_text(object, 'dag', true)), ''), nullif(trim(json_extract_path_text(object, 'dag_id', true)), ''), nullif(trim(json_extract_path_text(object, 'airflow_dag_id', true)), ''), nullif(trim(json_extract_path_text(object, 'airflow-dag', true)), '')) || '/' || coalesce(nullif(trim(json_extract_path_text(object, 'task', true)), ''), nullif(trim(json_extract_path_text(object, 'task_id', true)), ''), nullif(trim(json_extract_path_text(object, 'airflow_task_id', true)), ''), nullif(trim(json_extract_path_text(object, 'airflow-task', true)), '')) end
+      when form in ('dbt_query_tags', 'dbt') then case when coalesce(nullif(trim(json_extract_path_text(object, 'dag', true)), ''), nullif(trim(json_extract_path_text(object, 'dag_id', true)), '')) is null or strpos(coalesce(nullif(trim(json_extract_path_text(object, 'task', true)), ''), nullif(trim(json_extract_path_text(object, 'task_id', true)), '')), coalesce(nullif(trim(json_extract_path_text(object, 'dag', true)), ''), nullif(trim(json_extract_path_text(object, 'dag_id', true)), '')) || '/') = 1 then coalesce(nullif(trim(json_extract_path_text(object, 'task', true)), ''), nullif(trim(json_extract_path_text(object, 'task_id', true)), '')) else coalesce(nullif(trim(json_extract_path_text(object, 'dag', true)), ''), nullif(trim(json_extract_path_text(object, 'dag_id', true)), '')) || '/' || coalesce(nullif(trim(json_extract_path_text(object, 'task', true)), ''), nullif(trim(json_extract_path_text(object, 'task_id', true)), '')) end
+      when form in ('airflow', 'list') then case when coalesce(nullif(trim(regexp_substr(note, '[-*, ;]dag[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]dag_id[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]airflow_dag_id[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]airflow[-]dag[=:] *([^ ,;*]+)', 1, 1, 'e')), '')) is null or strpos(coalesce(nullif(trim(regexp_substr(note, '[-*, ;]task[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]task_id[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]airflow_task_id[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]airflow[-]task[=:] *([^ ,;*]+)', 1, 1, 'e')), '')), coalesce(nullif(trim(regexp_substr(note, '[-*, ;]dag[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]dag_id[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]airflow_dag_id[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]airflow[-]dag[=:] *([^ ,;*]+)', 1, 1, 'e')), '')) || '/') = 1 then coalesce(nullif(trim(regexp_substr(note, '[-*, ;]task[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]task_id[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]airflow_task_id[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]airflow[-]task[=:] *([^ ,;*]+)', 1, 1, 'e')), '')) else coalesce(nullif(trim(regexp_substr(note, '[-*, ;]dag[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]dag_id[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]airflow_dag_id[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]airflow[-]dag[=:] *([^ ,;*]+)', 1, 1, 'e')), '')) || '/' || coalesce(nullif(trim(regexp_substr(note, '[-*, ;]task[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]task_id[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]airflow_task_id[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]airflow[-]task[=:] *([^ ,;*]+)', 1, 1, 'e')), '')) end
+    end as task
+  from (
+  /* which tool signed it */
+  select *, case when note is null then null
+    when code <> '' and is_valid_json(object) then 'intermix'
+    when bare and json_extract_path_text(object, 'dbt_query_tags_version', true) <> '' then 'dbt_query_tags'
+    when bare and json_extract_path_text(object, 'app', true) = 'dbt' then 'dbt'
+    when bare and json_extract_path_text(object, 'dbt_version', true) <> '' and (json_extract_path_text(object, 'node_id', true) <> '' or json_extract_path_text(object, 'profile_name', true) <> '' or json_extract_path_text(object, 'target_name', true) <> '') then 'dbt'
+    when is_valid_json(object) and note ~ '^[ \n]*(--|/[*]) *(Looker )?Query Context *''?[{]' then 'looker'
+    when is_valid_json(object) and note ~ '^[ \n]*-- */[*] *partner: "metabase", *[{]' then 'metabase_partner'
+    when is_valid_json(object) and note ~ '^[ \n]*(--|/[*]) *''? *Query generated by Chartio:?[ \n]*[{]' then 'chartio'
+    when is_valid_json(object) and note ~ '^[ \n]*(--|/[*]) *''? *Query generated by (Periscope|Periscope Data|Sisense):?[ \n]*[{]' then 'periscope'
+    when bare and json_extract_path_text(object, 'url', true) ~ '^https://(modeanalytics.com|app.mode.com|app.modeanalytics.com|mode.com)/' then 'mode'
+    when is_valid_json(object) and note ~ '^[ \n]*(--|/[*]) *Hex query metadata: *[{]' then 'hex'
+    when bare and (json_extract_path_text(object, 'app', true) <> '' or json_extract_path_text(object, 'application', true) <> '' or json_extract_path_text(object, 'app_name', true) <> '' or json_extract_path_text(object, 'dag', true) <> '' or json_extract_path_text(object, 'dag_id', true) <> '' or json_extract_path_text(object, 'task', true) <> '' or json_extract_path_text(object, 'task_id', true) <> '' or json_extract_path_text(object, 'model', true) <> '' or json_extract_path_text(object, 'dashboard', true) <> '' or json_extract_path_text(object, 'dashboard_id', true) <> '' or json_extract_path_text(object, 'controller', true) <> '' or json_extract_path_text(object, 'airflow_dag_id', true) <> '' or json_extract_path_text(object, 'airflow_task_id', true) <> '' or json_extract_path_text(object, 'airflow-dag', true) <> '' or json_extract_path_text(object, 'airflow-task', true) <> '') then 'json'
+    when object is null and note ~ '^[ \n]*/[*] *Username: ' and note like '%, Query Hash: %' then 'redash'
+    when object is null and note ~ '^[ \n]*(--|/[*]) *Metabase:: *[A-Za-z]+: ' then 'metabase'
+    when object is null and note ~ '^[ \n]*(--|/[*]) *[Aa]irflow[ :]+([A-Za-z_@][A-Za-z0-9_.@-]*(=|: ?)[^ ,;=(){}"'']+[ ,;]*)+([*]/)?[ \n;]*$' and note ~ '[-*, ;](app|application|app_name|dag|dag_id|task|task_id|model|dashboard|dashboard_id|controller|airflow_dag_id|airflow_task_id|airflow-dag|airflow-task)[=:]' then 'airflow'
+    when object is null and note ~ '^[ \n;]*/[*][A-Za-z_][^ =,'']*=''[^'']*''(,[^ =,'']+=''[^'']*'')+[*]/[ \n;]*$' and note not like '%*dd%' and strpos(note, '%%') = 0 then 'sqlcommenter'
+    when object is null and note ~ '^[ \n]*(--|/[*]) *([A-Za-z_@][A-Za-z0-9_.@-]*(=|: ?)[^ ,;=(){}"'']+[ ,;]*)+([*]/)?[ \n;]*$' and note ~ '[-*, ;](app|application|app_name|dag|dag_id|task|task_id|model|dashboard|dashboard_id|controller|airflow_dag_id|airflow_task_id|airflow-dag|airflow-task)[=:]' and note ~ '[-*, ;](airflow-dag|airflow-task|airflow_dag_id|airflow_run_id|airflow_task_id|airflow_try_number|app|app_name|application|attempt|chart|chart_id|chart_name|dag|dag_id|dag_run_id|dashboard|dashboard_id|dashboard_name|email|invocation_id|model|model_name|panel|person|run|run_id|saved_query|saved_query_id|scheduled|service|service.name|sourceUrl|source_url|task|task_id|team|trace|trace_id|traceparent|try|try_number|url|user|user_email|user_id|user_name|username)[=:].*[-*, ;](airflow-dag|airflow-task|airflow_dag_id|airflow_run_id|airflow_task_id|airflow_try_number|app|app_name|application|attempt|chart|chart_id|chart_name|dag|dag_id|dag_run_id|dashboard|dashboard_id|dashboard_name|email|invocation_id|model|model_name|panel|person|run|run_id|saved_query|saved_query_id|scheduled|service|service.name|sourceUrl|source_url|task|task_id|team|trace|trace_id|traceparent|try|try_number|url|user|user_email|user_id|user_name|username)[=:]' then 'list'
+  end as form
+  from (
+  select *, object is not null and is_valid_json(object) and regexp_replace(replace(note, object, ''), '[-/* ;\n\r\t]', '') = '' as bare
+  from (
+  /* the object in the comment */
+  select *, case when code <> '' then case when len(code) % 4 = 0 then from_varbyte(to_varbyte(code, 'base64'), 'utf8') end when note like '%{%}%' then regexp_substr(note, '[{](.|\n)*[}]') end as object
+  from (
+  select *, regexp_substr(note, '^[ \n]*/[*] *INTERMIX_ID:? *([A-Za-z0-9+/]+={0,2})[ \n]*[*]/', 1, 1, 'e') as code
+  from (
+  /* the one comment at the front or at the end */
+  select *, case when front = '' then nullif(rear, '') when rear = '' or rear = front then front end as note
+  from (
+  select *,
+    regexp_substr(noted, '^[ \n\r\t;]*(/[*]([^*]|[*]+[^*/])*[*]+/|--[^\n]*)') as front,
+    regexp_substr(noted, '(/[*]([^*]|[*]+[^*/])*[*]+/|--[^\n]*)[ \n\r\t;]*$') as rear
+  from (
+  select
+    h.start_time as started_at,
+    case when rtrim(h.status) in ('success', 'failed', 'canceled') then nullif(h.end_time, timestamp '2000-01-01 00:00:00') end as ended_at,
+    h.queue_time as queue_us,
+    case when lower(rtrim(h.query_type)) in ('select', 'insert', 'update', 'delete', 'merge', 'copy', 'unload', 'ctas', 'ddl', 'utility', 'other') then lower(rtrim(h.query_type)) when rtrim(h.query_type) = 'COMMAND' then 'utility' else 'other' end as "statement",
+    case when h.query_text like '%/*%' or h.query_text like '%--%' then replace(replace(replace(replace(rtrim(h.query_text), '\\\\', chr(1)), '\\n', chr(10)), '\\r', chr(13)), chr(1), '\\') end as noted
+  from sys_query_history as h
+  where h.user_id > 1 /* others are the system's own */
+    and h.start_time >= timestamp '2026-11-18 12:00:00.000000' and h.start_time < timestamp '2026-11-20 12:00:00.000000'
+    and (h.end_time >= timestamp '2026-11-19 12:00:00.000000' or rtrim(h.status) in ('planning', 'queued', 'running', 'returning'))
+  ) as statements
+  ) as commented
+  ) as noticed
+  ) as coded
+  ) as opened
+  ) as told
+  ) as signed
+) as query
+    where started_at < timestamp '2026-11-20 12:00:00.000000'
+      and (ended_at >= timestamp '2026-11-19 12:00:00.000000' or ended_at is null)
+      and ("statement" is null or "statement" <> 'utility')
+    ) as lasting
+  ) as lasted
+  join (
+    select timestamp '2026-11-19 12:00:00.000000' as part_at, timestamp '2026-11-19 12:00:00.000000' as part_start, timestamp '2026-11-19 13:00:00.000000' as part_end
+    union all select timestamp '2026-11-19 13:00:00.000000' as part_at, timestamp '2026-11-19 13:00:00.000000' as part_start, timestamp '2026-11-19 14:00:00.000000' as part_end
+    union all select timestamp '2026-11-19 14:00:00.000000' as part_at, timestamp '2026-11-19 14:00:00.000000' as part_start, timestamp '2026-11-19 15:00:00.000000' as part_end
+    union all select timestamp '2026-11-19 15:00:00.000000' as part_at, timestamp '2026-11-19 15:00:00.000000' as part_start, timestamp '2026-11-19 16:00:00.000000' as part_end
+    union all select timestamp '2026-11-19 16:00:00.000000' as part_at, timestamp '2026-11-19 16:00:00.000000' as part_start, timestamp '2026-11-19 17:00:00.000000' as part_end
+    union all select timestamp '2026-11-19 17:00:00.000000' as part_at, timestamp '2026-11-19 17:00:00.000000' as part_start, timestamp '2026-11-19 18:00:00.000000' as part_end
+    union all select timestamp '2026-11-19 18:00:00.000000' as part_at, timestamp '2026-11-19 18:00:00.000000' as part_start, timestamp '2026-11-19 19:00:00.000000' as part_end
+    union all select timestamp '2026-11-19 19:00:00.000000' as part_at, timestamp '2026-11-19 19:00:00.000000' as part_start, timestamp '2026-11-19 20:00:00.000000' as part_end
+    union all select timestamp '2026-11-19 20:00:00.000000' as part_at, timestamp '2026-11-19 20:00:00.000000' as part_start, timestamp '2026-11-19 21:00:00.000000' as part_end
+    union all select timestamp '2026-11-19 21:00:00.000000' as part_at, timestamp '2026-11-19 21:00:00.000000' as part_start, timestamp '2026-11-19 22:00:00.000000' as part_end
+    union all select timestamp '2026-11-19 22:00:00.000000' as part_at, timestamp '2026-11-19 22:00:00.000000' as part_start, timestamp '2026-11-19 23:00:00.000000' as part_end
+    union all select timestamp '2026-11-19 23:00:00.000000' as part_at, timestamp '2026-11-19 23:00:00.000000' as part_start, timestamp '2026-11-20 00:00:00.000000' as part_end
+    union all select timestamp '2026-11-20 00:00:00.000000' as part_at, timestamp '2026-11-20 00:00:00.000000' as part_start, timestamp '2026-11-20 01:00:00.000000' as part_end
+    union all select timestamp '2026-11-20 01:00:00.000000' as part_at, timestamp '2026-11-20 01:00:00.000000' as part_start, timestamp '2026-11-20 02:00:00.000000' as part_end
+    union all select timestamp '2026-11-20 02:00:00.000000' as part_at, timestamp '2026-11-20 02:00:00.000000' as part_start, timestamp '2026-11-20 03:00:00.000000' as part_end
+    union all select timestamp '2026-11-20 03:00:00.000000' as part_at, timestamp '2026-11-20 03:00:00.000000' as part_start, timestamp '2026-11-20 04:00:00.000000' as part_end
+    union all select timestamp '2026-11-20 04:00:00.000000' as part_at, timestamp '2026-11-20 04:00:00.000000' as part_start, timestamp '2026-11-20 05:00:00.000000' as part_end
+    union all select timestamp '2026-11-20 05:00:00.000000' as part_at, timestamp '2026-11-20 05:00:00.000000' as part_start, timestamp '2026-11-20 06:00:00.000000' as part_end
+    union all select timestamp '2026-11-20 06:00:00.000000' as part_at, timestamp '2026-11-20 06:00:00.000000' as part_start, timestamp '2026-11-20 07:00:00.000000' as part_end
+    union all select timestamp '2026-11-20 07:00:00.000000' as part_at, timestamp '2026-11-20 07:00:00.000000' as part_start, timestamp '2026-11-20 08:00:00.000000' as part_end
+    union all select timestamp '2026-11-20 08:00:00.000000' as part_at, timestamp '2026-11-20 08:00:00.000000' as part_start, timestamp '2026-11-20 09:00:00.000000' as part_end
+    union all select timestamp '2026-11-20 09:00:00.000000' as part_at, timestamp '2026-11-20 09:00:00.000000' as part_start, timestamp '2026-11-20 10:00:00.000000' as part_end
+    union all select timestamp '2026-11-20 10:00:00.000000' as part_at, timestamp '2026-11-20 10:00:00.000000' as part_start, timestamp '2026-11-20 11:00:00.000000' as part_end
+    union all select timestamp '2026-11-20 11:00:00.000000' as part_at, timestamp '2026-11-20 11:00:00.000000' as part_start, timestamp '2026-11-20 12:00:00.000000' as part_end
+  ) as buckets on lasts_from < part_end and lasts_to > part_start or (lasts_from = lasts_to and lasts_from = part_start)
+) as parts
+group by 1, 2
+limit 1000001

@@ -1,0 +1,28 @@
+select
+  "statement",
+  avg(cast(rows_read as float8)) as "avg rows_read"
+from (
+  select
+    h.start_time as started_at,
+    case when rtrim(h.status) in ('success', 'failed', 'canceled') then nullif(h.end_time, timestamp '2000-01-01 00:00:00') end as ended_at,
+    coalesce(d.rows_read, 0) as rows_read,
+    (lower(rtrim(h.query_type)) not in ('utility', 'command') and h.query_text not like '/* {"app":"lakeapm"%') as counted,
+    case when lower(rtrim(h.query_type)) in ('select', 'insert', 'update', 'delete', 'merge', 'copy', 'unload', 'ctas', 'ddl', 'utility', 'other') then lower(rtrim(h.query_type)) when rtrim(h.query_type) = 'COMMAND' then 'utility' else 'other' end as "statement"
+  from sys_query_history as h
+  left join (
+    select query_id,
+      sum(case when step_id >= 0 and step_name = 'scan' and table_id > 0 then output_rows end) as rows_read
+    from sys_query_detail
+    where start_time >= timestamp '2026-11-18 12:00:00.000000'
+    group by query_id
+  ) as d on d.query_id = h.query_id
+  where h.user_id > 1 /* others are the system's own */
+    and h.start_time >= timestamp '2026-11-18 12:00:00.000000' and h.start_time < timestamp '2026-11-20 12:00:00.000000'
+    and h.end_time >= timestamp '2026-11-19 12:00:00.000000' and h.end_time < timestamp '2026-11-20 12:00:00.000000'
+) as query
+where ended_at >= timestamp '2026-11-19 12:00:00.000000'
+  and ended_at < timestamp '2026-11-20 12:00:00.000000'
+  and counted
+group by 1
+order by 2 desc nulls last, 1 nulls last
+limit 1000001

@@ -1,0 +1,1 @@
+-- error: redshift keeps the client's name in a log of connections that only superusers see

@@ -1,0 +1,80 @@
+select
+  dashboard,
+  cast(count(case when status = 'failed' then 1 end) as float8) / nullif(count(*), 0) as error_rate
+from (
+  select
+    status,
+    started_at,
+    ended_at,
+    counted,
+    case
+      when form in ('intermix', 'json') then coalesce(nullif(trim(json_extract_path_text(object, 'dashboard', true)), ''), nullif(trim(json_extract_path_text(object, 'dashboard_name', true)), ''), case when nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), '') in ('adhoc', 'None', 'null', 'undefined') then null when nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), '') like '%@%' then nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), '') else coalesce(coalesce(nullif(trim(json_extract_path_text(object, 'app', true)), ''), nullif(trim(json_extract_path_text(object, 'application', true)), ''), nullif(trim(json_extract_path_text(object, 'app_name', true)), ''), nullif(trim(json_extract_path_text(object, 'service.name', true)), ''), nullif(trim(json_extract_path_text(object, 'service', true)), '')) || ':', '') || nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), '') end)
+      when form = 'looker' then case when nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), '') in ('adhoc', 'None', 'null', 'undefined') then null when nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), '') like '%@%' then nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), '') else coalesce('looker' || ':', '') || nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), '') end
+      when form = 'metabase_partner' then coalesce(case when coalesce(nullif(trim(json_extract_path_text(object, 'dashboardID', true)), ''), nullif(trim(regexp_substr(note, '[-*: ]dashboardID: *([^ *\n]+)', 1, 1, 'e')), '')) in ('adhoc', 'None', 'null', 'undefined') then null when coalesce(nullif(trim(json_extract_path_text(object, 'dashboardID', true)), ''), nullif(trim(regexp_substr(note, '[-*: ]dashboardID: *([^ *\n]+)', 1, 1, 'e')), '')) like '%@%' then coalesce(nullif(trim(json_extract_path_text(object, 'dashboardID', true)), ''), nullif(trim(regexp_substr(note, '[-*: ]dashboardID: *([^ *\n]+)', 1, 1, 'e')), '')) else coalesce('metabase' || ':', '') || coalesce(nullif(trim(json_extract_path_text(object, 'dashboardID', true)), ''), nullif(trim(regexp_substr(note, '[-*: ]dashboardID: *([^ *\n]+)', 1, 1, 'e')), '')) end, case when coalesce(nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), ''), nullif(trim(regexp_substr(note, '[-*: ]dashboard_id: *([^ *\n]+)', 1, 1, 'e')), '')) in ('adhoc', 'None', 'null', 'undefined') then null when coalesce(nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), ''), nullif(trim(regexp_substr(note, '[-*: ]dashboard_id: *([^ *\n]+)', 1, 1, 'e')), '')) like '%@%' then coalesce(nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), ''), nullif(trim(regexp_substr(note, '[-*: ]dashboard_id: *([^ *\n]+)', 1, 1, 'e')), '')) else coalesce('metabase' || ':', '') || coalesce(nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), ''), nullif(trim(regexp_substr(note, '[-*: ]dashboard_id: *([^ *\n]+)', 1, 1, 'e')), '')) end)
+      when form = 'chartio' then coalesce(case when nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), '') in ('adhoc', 'None', 'null', 'undefined') then null when nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), '') like '%@%' then nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), '') else coalesce('chartio' || ':', '') || nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), '') end, case when nullif(trim(json_extract_path_text(object, 'dashboard_slug', true)), '') in ('adhoc', 'None', 'null', 'undefined') then null when nullif(trim(json_extract_path_text(object, 'dashboard_slug', true)), '') like '%@%' then nullif(trim(json_extract_path_text(object, 'dashboard_slug', true)), '') else coalesce('chartio' || ':', '') || nullif(trim(json_extract_path_text(object, 'dashboard_slug', true)), '') end)
+      when form = 'periscope' then case when nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), '') in ('adhoc', 'None', 'null', 'undefined') then null when nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), '') like '%@%' then nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), '') else coalesce('periscope' || ':', '') || nullif(trim(json_extract_path_text(object, 'dashboard_id', true)), '') end
+      when form = 'hex' then case when nullif(trim(json_extract_path_text(object, 'project_id', true)), '') in ('adhoc', 'None', 'null', 'undefined') then null when nullif(trim(json_extract_path_text(object, 'project_id', true)), '') like '%@%' then nullif(trim(json_extract_path_text(object, 'project_id', true)), '') else coalesce('hex' || ':', '') || nullif(trim(json_extract_path_text(object, 'project_id', true)), '') end
+      when form = 'metabase' then coalesce(case when nullif(trim(regexp_substr(note, '[-*: ]dashboardID: *([^ *\n]+)', 1, 1, 'e')), '') in ('adhoc', 'None', 'null', 'undefined') then null when nullif(trim(regexp_substr(note, '[-*: ]dashboardID: *([^ *\n]+)', 1, 1, 'e')), '') like '%@%' then nullif(trim(regexp_substr(note, '[-*: ]dashboardID: *([^ *\n]+)', 1, 1, 'e')), '') else coalesce('metabase' || ':', '') || nullif(trim(regexp_substr(note, '[-*: ]dashboardID: *([^ *\n]+)', 1, 1, 'e')), '') end, case when nullif(trim(regexp_substr(note, '[-*: ]dashboard_id: *([^ *\n]+)', 1, 1, 'e')), '') in ('adhoc', 'None', 'null', 'undefined') then null when nullif(trim(regexp_substr(note, '[-*: ]dashboard_id: *([^ *\n]+)', 1, 1, 'e')), '') like '%@%' then nullif(trim(regexp_substr(note, '[-*: ]dashboard_id: *([^ *\n]+)', 1, 1, 'e')), '') else coalesce('metabase' || ':', '') || nullif(trim(regexp_substr(note, '[-*: ]dashboard_id: *([^ *\n]+)', 1, 1, 'e')), '') end)
+      when form = 'airflow' then coalesce(nullif(trim(regexp_substr(note, '[-*, ;]dashboard[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]dashboard_name[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), case when nullif(trim(regexp_substr(note, '[-*, ;]dashboard_id[=:] *([^ ,;*]+)', 1, 1, 'e')), '') in ('adhoc', 'None', 'null', 'undefined') then null when nullif(trim(regexp_substr(note, '[-*, ;]dashboard_id[=:] *([^ ,;*]+)', 1, 1, 'e')), '') like '%@%' then nullif(trim(regexp_substr(note, '[-*, ;]dashboard_id[=:] *([^ ,;*]+)', 1, 1, 'e')), '') else coalesce(coalesce(nullif(trim(regexp_substr(note, '[-*, ;]app[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]application[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]app_name[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]service[.]name[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]service[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), 'airflow') || ':', '') || nullif(trim(regexp_substr(note, '[-*, ;]dashboard_id[=:] *([^ ,;*]+)', 1, 1, 'e')), '') end)
+      when form = 'list' then coalesce(nullif(trim(regexp_substr(note, '[-*, ;]dashboard[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]dashboard_name[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), case when nullif(trim(regexp_substr(note, '[-*, ;]dashboard_id[=:] *([^ ,;*]+)', 1, 1, 'e')), '') in ('adhoc', 'None', 'null', 'undefined') then null when nullif(trim(regexp_substr(note, '[-*, ;]dashboard_id[=:] *([^ ,;*]+)', 1, 1, 'e')), '') like '%@%' then nullif(trim(regexp_substr(note, '[-*, ;]dashboard_id[=:] *([^ ,;*]+)', 1, 1, 'e')), '') else coalesce(coalesce(nullif(trim(regexp_substr(note, '[-*, ;]app[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]application[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]app_name[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]service[.]name[=:] *([^ ,;*]+)', 1, 1, 'e')), ''), nullif(trim(regexp_substr(note, '[-*, ;]service[=:] *([^ ,;*]+)', 1, 1, 'e')), '')) || ':', '') || nullif(trim(regexp_substr(note, '[-*, ;]dashboard_id[=:] *([^ ,;*]+)', 1, 1, 'e')), '') end)
+    end as dashboard
+  from (
+  /* which tool signed it */
+  select *, case when note is null then null
+    when code <> '' and is_valid_json(object) then 'intermix'
+    when bare and json_extract_path_text(object, 'dbt_query_tags_version', true) <> '' then 'dbt_query_tags'
+    when bare and json_extract_path_text(object, 'app', true) = 'dbt' then 'dbt'
+    when bare and json_extract_path_text(object, 'dbt_version', true) <> '' and (json_extract_path_text(object, 'node_id', true) <> '' or json_extract_path_text(object, 'profile_name', true) <> '' or json_extract_path_text(object, 'target_name', true) <> '') then 'dbt'
+    when is_valid_json(object) and note ~ '^[ \n]*(--|/[*]) *(Looker )?Query Context *''?[{]' then 'looker'
+    when is_valid_json(object) and note ~ '^[ \n]*-- */[*] *partner: "metabase", *[{]' then 'metabase_partner'
+    when is_valid_json(object) and note ~ '^[ \n]*(--|/[*]) *''? *Query generated by Chartio:?[ \n]*[{]' then 'chartio'
+    when is_valid_json(object) and note ~ '^[ \n]*(--|/[*]) *''? *Query generated by (Periscope|Periscope Data|Sisense):?[ \n]*[{]' then 'periscope'
+    when bare and json_extract_path_text(object, 'url', true) ~ '^https://(modeanalytics.com|app.mode.com|app.modeanalytics.com|mode.com)/' then 'mode'
+    when is_valid_json(object) and note ~ '^[ \n]*(--|/[*]) *Hex query metadata: *[{]' then 'hex'
+    when bare and (json_extract_path_text(object, 'app', true) <> '' or json_extract_path_text(object, 'application', true) <> '' or json_extract_path_text(object, 'app_name', true) <> '' or json_extract_path_text(object, 'dag', true) <> '' or json_extract_path_text(object, 'dag_id', true) <> '' or json_extract_path_text(object, 'task', true) <> '' or json_extract_path_text(object, 'task_id', true) <> '' or json_extract_path_text(object, 'model', true) <> '' or json_extract_path_text(object, 'dashboard', true) <> '' or json_extract_path_text(object, 'dashboard_id', true) <> '' or json_extract_path_text(object, 'controller', true) <> '' or json_extract_path_text(object, 'airflow_dag_id', true) <> '' or json_extract_path_text(object, 'airflow_task_id', true) <> '' or json_extract_path_text(object, 'airflow-dag', true) <> '' or json_extract_path_text(object, 'airflow-task', true) <> '') then 'json'
+    when object is null and note ~ '^[ \n]*/[*] *Username: ' and note like '%, Query Hash: %' then 'redash'
+    when object is null and note ~ '^[ \n]*(--|/[*]) *Metabase:: *[A-Za-z]+: ' then 'metabase'
+    when object is null and note ~ '^[ \n]*(--|/[*]) *[Aa]irflow[ :]+([A-Za-z_@][A-Za-z0-9_.@-]*(=|: ?)[^ ,;=(){}"'']+[ ,;]*)+([*]/)?[ \n;]*$' and note ~ '[-*, ;](app|application|app_name|dag|dag_id|task|task_id|model|dashboard|dashboard_id|controller|airflow_dag_id|airflow_task_id|airflow-dag|airflow-task)[=:]' then 'airflow'
+    when object is null and note ~ '^[ \n;]*/[*][A-Za-z_][^ =,'']*=''[^'']*''(,[^ =,'']+=''[^'']*'')+[*]/[ \n;]*$' and note not like '%*dd%' and strpos(note, '%%') = 0 then 'sqlcommenter'
+    when object is null and note ~ '^[ \n]*(--|/[*]) *([A-Za-z_@][A-Za-z0-9_.@-]*(=|: ?)[^ ,;=(){}"'']+[ ,;]*)+([*]/)?[ \n;]*$' and note ~ '[-*, ;](app|application|app_name|dag|dag_id|task|task_id|model|dashboard|dashboard_id|controller|airflow_dag_id|airflow_task_id|airflow-dag|airflow-task)[=:]' and note ~ '[-*, ;](airflow-dag|airflow-task|airflow_dag_id|airflow_run_id|airflow_task_id|airflow_try_number|app|app_name|application|attempt|chart|chart_id|chart_name|dag|dag_id|dag_run_id|dashboard|dashboard_id|dashboard_name|email|invocation_id|model|model_name|panel|person|run|run_id|saved_query|saved_query_id|scheduled|service|service.name|sourceUrl|source_url|task|task_id|team|trace|trace_id|traceparent|try|try_number|url|user|user_email|user_id|user_name|username)[=:].*[-*, ;](airflow-dag|airflow-task|airflow_dag_id|airflow_run_id|airflow_task_id|airflow_try_number|app|app_name|application|attempt|chart|chart_id|chart_name|dag|dag_id|dag_run_id|dashboard|dashboard_id|dashboard_name|email|invocation_id|model|model_name|panel|person|run|run_id|saved_query|saved_query_id|scheduled|service|service.name|sourceUrl|source_url|task|task_id|team|trace|trace_id|traceparent|try|try_number|url|user|user_email|user_id|user_name|username)[=:]' then 'list'
+  end as form
+  from (
+  select *, object is not null and is_valid_json(object) and regexp_replace(replace(note, object, ''), '[-/* ;\n\r\t]', '') = '' as bare
+  from (
+  /* the object in the comment */
+  select *, case when code <> '' then case when len(code) % 4 = 0 then from_varbyte(to_varbyte(code, 'base64'), 'utf8') end when note like '%{%}%' then regexp_substr(note, '[{](.|\n)*[}]') end as object
+  from (
+  select *, regexp_substr(note, '^[ \n]*/[*] *INTERMIX_ID:? *([A-Za-z0-9+/]+={0,2})[ \n]*[*]/', 1, 1, 'e') as code
+  from (
+  /* the one comment at the front or at the end */
+  select *, case when front = '' then nullif(rear, '') when rear = '' or rear = front then front end as note
+  from (
+  select *,
+    regexp_substr(noted, '^[ \n\r\t;]*(/[*]([^*]|[*]+[^*/])*[*]+/|--[^\n]*)') as front,
+    regexp_substr(noted, '(/[*]([^*]|[*]+[^*/])*[*]+/|--[^\n]*)[ \n\r\t;]*$') as rear
+  from (
+  select
+    case rtrim(h.status) when 'success' then 'success' when 'failed' then 'failed' when 'canceled' then 'aborted' when 'queued' then 'queued' else 'running' end as status,
+    h.start_time as started_at,
+    case when rtrim(h.status) in ('success', 'failed', 'canceled') then nullif(h.end_time, timestamp '2000-01-01 00:00:00') end as ended_at,
+    (lower(rtrim(h.query_type)) not in ('utility', 'command') and h.query_text not like '/* {"app":"lakeapm"%') as counted,
+    case when h.query_text like '%/*%' or h.query_text like '%--%' then replace(replace(replace(replace(rtrim(h.query_text), '\\\\', chr(1)), '\\n', chr(10)), '\\r', chr(13)), chr(1), '\\') end as noted
+  from sys_query_history as h
+  where h.user_id > 1 /* others are the system's own */
+    and h.start_time >= timestamp '2026-11-18 12:00:00.000000' and h.start_time < timestamp '2026-11-20 12:00:00.000000'
+    and h.end_time >= timestamp '2026-11-19 12:00:00.000000' and h.end_time < timestamp '2026-11-20 12:00:00.000000'
+  ) as statements
+  ) as commented
+  ) as noticed
+  ) as coded
+  ) as opened
+  ) as told
+  ) as signed
+) as query
+where ended_at >= timestamp '2026-11-19 12:00:00.000000'
+  and ended_at < timestamp '2026-11-20 12:00:00.000000'
+  and counted
+  and status in ('success', 'failed', 'aborted')
+group by 1
+order by 2 desc nulls last, 1 nulls last
+limit 1000001

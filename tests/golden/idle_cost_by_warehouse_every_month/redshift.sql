@@ -1,0 +1,1 @@
+-- error: redshift does not say what idleness costs; a history that `lakeapm collect` fills shares the bill

@@ -1,0 +1,1 @@
+-- error: redshift keeps a week of its statements, and how long ago something happened looks back further; ask a history that `lakeapm collect` fills

@@ -1,0 +1,1 @@
+-- error: the most at one instant is not worked out in redshift; ask its average, or a history that `lakeapm collect` fills

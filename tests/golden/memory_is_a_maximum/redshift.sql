@@ -1,0 +1,1 @@
+-- error: redshift records no memory of a statement

@@ -1,0 +1,1 @@
+-- error: redshift's own hash of a statement is one of its comments too, so that no two runs are alike; a history that `lakeapm collect` fills knows `fingerprint`

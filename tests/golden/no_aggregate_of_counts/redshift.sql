@@ -1,0 +1,1 @@
+-- error: `queries` cannot be asked as `p95` at 1; it takes no aggregate

@@ -1,0 +1,1 @@
+-- error: `error_rate` cannot be asked as `avg` at 1; it takes no aggregate

@@ -1,0 +1,1 @@
+-- error: found `annotations.dag`, expected a raw key behind `annotation.` at 12; the nearest is `annotation.dag`

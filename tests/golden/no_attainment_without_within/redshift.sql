@@ -1,0 +1,1 @@
+-- error: `attainment` needs a time at 1; for example `attainment within 30s`

@@ -1,0 +1,1 @@
+-- error: `latency` is asked twice at 10; one of the two can go

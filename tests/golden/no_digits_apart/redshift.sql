@@ -1,0 +1,1 @@
+-- error: found `1_000`, expected a number at 27; the nearest is `1000`; the digits of a number stand together

@@ -1,0 +1,1 @@
+-- error: dimension `email` not found at 12; the nearest is `person`

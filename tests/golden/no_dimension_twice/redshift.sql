@@ -1,0 +1,1 @@
+-- error: `dag` is asked twice at 17; one of the two can go

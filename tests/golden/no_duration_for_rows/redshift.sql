@@ -1,0 +1,1 @@
+-- error: `rows_read` is a number, so it cannot be compared with `5m` at 27; expected a number

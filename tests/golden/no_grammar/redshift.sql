@@ -1,0 +1,1 @@
+-- error: found `bye` after the measures, expected `,`, `within`, `by`, `where`, `every`, `top`, `bottom`, `min`, `vs` or the end at 9; the nearest is `by`

@@ -1,0 +1,1 @@
+-- error: nothing can be grouped by `query_id` at 12, for it differs for every query; the nearest dimension is `fingerprint`; `query_id` works after `where` and in `list queries`

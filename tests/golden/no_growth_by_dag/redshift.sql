@@ -1,0 +1,1 @@
+-- error: `growth` is not known by `dag` at 11; it is asked by `table` and `warehouse`

@@ -1,0 +1,1 @@
+-- error: `idle_cost` is not known by `person` at 14; it is asked by time and `warehouse`

@@ -1,0 +1,1 @@
+-- error: found `(?=` in the expression, which looks around at 24; say it as two conditions, with `~` and `!~`

@@ -1,0 +1,1 @@
+-- error: measure `dag` not found at 1; `dag` is a dimension, as in `queries by dag`

@@ -1,0 +1,1 @@
+-- error: measure `duration` not found at 1; the nearest is `latency`

@@ -1,0 +1,1 @@
+-- error: `every 1s` makes 604800 buckets of this range, and at most 50000 are possible; `every 15m` fits

@@ -1,0 +1,1 @@
+-- error: `rows_read` cannot be asked as `min` at 1; it takes sum, avg, max, pNN

@@ -1,0 +1,1 @@
+-- error: `latency` is a number, so it cannot be compared with `1M` at 25; expected a time of fixed length such as `90d`, for a month or quarter has none

@@ -1,0 +1,1 @@
+-- error: `dag` is text, so it cannot be compared with `5` at 21; expected text in single quotes

@@ -1,0 +1,1 @@
+-- error: `cache_hit` is true or false, so it cannot be compared with `1` at 27; expected true or false

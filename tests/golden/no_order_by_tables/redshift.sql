@@ -1,0 +1,1 @@
+-- error: column of the list `table` not found at 23

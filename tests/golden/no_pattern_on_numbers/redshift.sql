@@ -1,0 +1,1 @@
+-- error: `latency` is a number, so it cannot be compared with `'5%'` at 28; expected a number of seconds or a duration such as `30s`

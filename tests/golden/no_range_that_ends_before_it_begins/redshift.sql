@@ -1,0 +1,1 @@
+-- error: the range ends at 2026-11-20T11:00:00Z, which is not after its start 2026-11-20T12:00:00Z; exchange `from` and `to`

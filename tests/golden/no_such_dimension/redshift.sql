@@ -1,0 +1,1 @@
+-- error: dimension `dagg` not found at 12; the nearest is `dag`

@@ -1,0 +1,1 @@
+-- error: dimension, column or fact `roww_read` not found at 15; the nearest is `rows_read`

@@ -1,0 +1,1 @@
+-- error: measure `latncy` not found at 1; the nearest is `latency`

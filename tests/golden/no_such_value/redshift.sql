@@ -1,0 +1,1 @@
+-- error: `status` is a word of a closed list, so it cannot be compared with `'failure'` at 24; expected one of success, failed, aborted, lost, running, queued

@@ -1,0 +1,1 @@
+-- error: `latency` is a number, so it cannot be compared with `'long'` at 25; expected a number of seconds or a duration such as `30s`

@@ -1,0 +1,1 @@
+-- error: `started_at` is a time, so it cannot be compared with `'yesterday'` at 28; expected a time such as '2026-11-20T08:00:00Z' or 'now-1h'

@@ -1,0 +1,1 @@
+-- error: from: found `yesterday`, expected a time such as `2026-03-01T08:00:00Z`, `now-24h` or milliseconds since 1970 at 1

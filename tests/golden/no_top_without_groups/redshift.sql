@@ -1,0 +1,1 @@
+-- error: found `top 3` without groups, expected `by` and a dimension before it at 9; for example `queries by app top 3`

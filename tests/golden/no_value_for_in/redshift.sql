@@ -1,0 +1,1 @@
+-- error: found `)` after `(`, expected a value at 23; `in (any)` holds for every query

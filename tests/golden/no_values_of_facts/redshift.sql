@@ -1,0 +1,1 @@
+-- error: nothing can be grouped by `text` at 11, for it differs for every query; the nearest dimension is `fingerprint`; `text` works after `where` and in `list queries`

@@ -1,0 +1,1 @@
+-- error: `vs 90m` is no multiple of `every 1h`, so their buckets do not meet at 18

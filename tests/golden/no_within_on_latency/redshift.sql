@@ -1,0 +1,1 @@
+-- error: `latency` takes no `within 30s` at 1; only `attainment` does

@@ -1,0 +1,1 @@
+-- error: redshift records no schema of the session

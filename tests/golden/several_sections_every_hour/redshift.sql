@@ -1,0 +1,1 @@
+-- error: redshift does not say what a statement costs; a history that `lakeapm collect` fills shares the bill

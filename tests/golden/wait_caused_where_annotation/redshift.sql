@@ -1,0 +1,1 @@
+-- error: who waits for whom is worked out from every statement of a queue; ask a history that `lakeapm collect` fills

@@ -1,0 +1,1 @@
+-- error: redshift tells no processor time of every statement; a history that `lakeapm collect` fills has it from provisioned clusters

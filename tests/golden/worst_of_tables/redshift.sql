@@ -1,0 +1,1 @@
+-- error: redshift shows its tables as they are now and keeps no record of what they were like; ask a history that `lakeapm collect` fills
