@@ -27,7 +27,7 @@ use crate::{
     double::{
         fake::{Does, Fake},
         load,
-        server::{CA, Database, OTHER_CA, OWNER, PASSWORD, server},
+        server::{CA, Database, OTHER_CA, OWNER, PASSWORD},
     },
     world,
 };

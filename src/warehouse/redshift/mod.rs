@@ -113,11 +113,18 @@ impl Redshift {
     async fn answer(&self, statement: &Statement) -> Result<Rows, Error> {
         let found = self.found().await?;
         let (sql, mut notices) = found.adapted(&self.named(&statement.text));
-        let mut rows = self.wire.ask(&Signature::default().sign(&sql), self.limit).await?;
-        let mut batches = rows::Batches::new(&statement.outputs);
-        while let Some(row) = rows.next().await? {
-            batches.push(&row)?;
-        }
+        let asked = async {
+            let mut rows = self.wire.ask(&Signature::default().sign(&sql), self.limit).await?;
+            let mut batches = rows::Batches::new(&statement.outputs);
+            while let Some(row) = rows.next().await? {
+                batches.push(&row)?;
+            }
+            batches.finish()
+        };
+        let (batches, unread) = futures::join!(asked, self.unread(statement, &found));
+        let batches = batches?;
+        notices.extend(statement.notices.iter().cloned());
+        notices.extend(unread);
         if found.own_only == Some(true) {
             notices.push(format!(
                 "the login `{}` sees only its own queries: {}",
@@ -125,7 +132,21 @@ impl Redshift {
                 probe::mend_visibility(&found.user)
             ));
         }
-        Ok(Rows { batches: batches.finish()?, notices, covered: None, sql: Some(sql) })
+        Ok(Rows { batches, notices, covered: None, sql: Some(sql) })
+    }
+
+    // How much of what is asked cannot be read here, in sentences.
+    async fn unread(&self, statement: &Statement, found: &Found) -> Vec<String> {
+        let Some(gap) = &statement.gap else { return Vec::new() };
+        let (sql, _) = found.adapted(&self.named(&gap.text));
+        match self.wire.rows(&Signature::default().sign(&sql), self.limit).await {
+            Ok(rows) => {
+                let shares = rows.into_iter().next().unwrap_or_default().into_iter();
+                let shares: Vec<Option<f64>> = shares.map(|share| share?.parse().ok()).collect();
+                gap.notices(&shares)
+            }
+            Err(error) => vec![format!("how much of the annotations cannot be read here is not known: {error}")],
+        }
     }
 
     async fn used_keys(&self, window: Span, limit: usize) -> Result<Vec<(String, u64)>, Error> {
