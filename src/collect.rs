@@ -33,7 +33,7 @@ pub enum Progress {
 }
 
 /// Collects everything of `warehouse`, called `name`, that ended in the window into the history of `engine`, settles the
-/// days it touched and rolls them up; the sentences are about days of which that could not be done.
+/// days it touched and rolls them up; the sentences are about days that could not be settled.
 ///
 /// Settling comes last, because a query of a later day counts in earlier ones, and it comes after a failure too, for
 /// what was appended before.
@@ -50,8 +50,8 @@ pub async fn collect(
     progress(Progress::Settling);
     let settled = history.settle();
     appended?;
-    let mut notices = settled?.notices;
-    notices.extend(engine.roll_up(|date| progress(Progress::RolledUp(date))).await?.notices);
+    let notices = settled?.notices;
+    engine.roll_up(|date| progress(Progress::RolledUp(date))).await?;
     Ok(notices)
 }
 

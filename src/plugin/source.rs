@@ -177,9 +177,9 @@ impl Sources {
         // Other names or prices since, or a history that has grown: its hours are added up anew, one history at a time.
         self.engine.spawn(async move {
             let _one = rolling.lock().await;
-            match rolled.roll_up(|date| tracing::debug!(%date, "the hours of a day are added up")).await {
-                Ok(rolled) => rolled.notices.iter().for_each(|notice| tracing::warn!(notice, "a day is not added up")),
-                Err(error) => tracing::warn!(%error, "the hours of days cannot be added up"),
+            let added = rolled.roll_up(|date| tracing::debug!(%date, "the hours of a day are added up")).await;
+            if let Err(error) = added {
+                tracing::warn!(%error, "the hours of days cannot be added up");
             }
         });
         let warehouse: Arc<dyn Warehouse> = engine;

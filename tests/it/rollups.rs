@@ -106,6 +106,10 @@ fn differs(queries: &Asked, rollups: &Asked) -> Option<String> {
     None
 }
 
+fn app(value: &str, team: &str) -> Names {
+    Names::Inline(Name { dimension: "app".into(), value: value.into(), team: Some(team.into()), ..Name::default() })
+}
+
 async fn both(root: &Path, settings: &Settings, text: &str, range: &Range) -> (Asked, Asked) {
     let queries = ask::ask(text, range, &engine(root, NEVER, settings)).await;
     let rollups = ask::ask(text, range, &engine(root, ALWAYS, settings)).await;
@@ -203,9 +207,9 @@ fn made_up_panel_queries_agree() {
         demo_history(&root, Some(at("2026-11-20T12:00:00Z"))).await;
         let settings = Settings::default();
         let done = engine(&root, ALWAYS, &settings).roll_up(|_| {}).await.unwrap();
-        assert_eq!((done.days.len(), done.notices.len()), (8, 0), "all days but the last are rolled up: {done:?}");
+        assert_eq!(done.len(), 8, "all days but the last are rolled up: {done:?}");
         let again = engine(&root, ALWAYS, &settings).roll_up(|_| {}).await.unwrap();
-        assert_eq!(again.days, [], "what holds is not made again");
+        assert_eq!(again, [], "what holds is not made again");
         let mut chance = ChaCha8Rng::seed_from_u64(11);
         let mut used = 0;
         for _ in 0..80 {
@@ -300,11 +304,7 @@ fn what_changed_since_counts() {
         history.settle().unwrap();
         check(&plain, "with a late row", true).await;
         let done = engine(&root, ALWAYS, &plain).roll_up(|_| {}).await.unwrap();
-        assert_eq!(
-            done.days,
-            ["2026-11-16".parse::<NaiveDate>().unwrap()],
-            "the day of the late row is rolled up anew"
-        );
+        assert_eq!(done, ["2026-11-16".parse::<NaiveDate>().unwrap()], "the day of the late row is rolled up anew");
         check(&plain, "with a late row rolled up", true).await;
 
         // Damaged rollups.
@@ -318,19 +318,11 @@ fn what_changed_since_counts() {
         check(&plain, "with damaged files", true).await;
 
         // Names that came later: everything rolled up with others is out of date.
-        let name = |value: &str, team: &str| {
-            Names::Inline(Name {
-                dimension: "app".into(),
-                value: value.into(),
-                team: Some(team.into()),
-                ..Name::default()
-            })
-        };
         let mut named = Settings::default();
-        named.names = vec![name("airflow", "Data"), name("looker", "Reports")];
+        named.names = vec![app("airflow", "Data"), app("looker", "Reports")];
         check(&named, "with other names", false).await;
         let done = engine(&root, ALWAYS, &named).roll_up(|_| {}).await.unwrap();
-        assert_eq!(done.days.len(), 8, "other names roll up everything anew");
+        assert_eq!(done.len(), 8, "other names roll up everything anew");
         check(&named, "with other names rolled up", true).await;
         check(&plain, "without them again", false).await;
     });
@@ -355,5 +347,47 @@ fn a_demo_that_moves_is_rolled_up_where_it_is_stored() {
             assert_eq!(differs(&queries, &rollups), None, "{text}");
             assert!(rolled(&rollups), "{text} is answered from rollups");
         }
+    });
+}
+
+#[test]
+fn a_dimension_larger_than_memory_is_rolled_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("history");
+    let history = History::create(&root, None).unwrap();
+    // One hour with so many people that their sketches need more than a question may use, and the day after it.
+    let hour = at("2026-11-16T10:00:00Z");
+    let query = |nth: i64| {
+        let mut query = world::query(&format!("q{nth}"), hour + TimeDelta::milliseconds(nth), "select 1");
+        query.user = Some(format!("person{nth}@example.com"));
+        for value in
+            [&mut query.exec_us, &mut query.queue_us, &mut query.planning_us, &mut query.compile_us, &mut query.lock_us]
+        {
+            *value = Some(nth);
+        }
+        query
+    };
+    let queries: Vec<_> = (0..120_000).map(query).collect();
+    world::append(&history, &queries);
+    world::append(&history, &[world::query("after", at("2026-11-17T10:00:00Z"), "select 1")]);
+    history.settle().unwrap();
+    let settings = Settings::default();
+    world::run(async move {
+        let done = engine(&root, ALWAYS, &settings).roll_up(|_| {}).await.unwrap();
+        assert_eq!(done, ["2026-11-16".parse::<NaiveDate>().unwrap()], "the first day is rolled up");
+        let range = world::range("2026-11-16T00:00:00Z", "2026-11-17T00:00:00Z");
+        for text in ["queries, p95 latency by app", "max exec_time by user top 3"] {
+            let (queries, rollups) = both(&root, &settings, text, &range).await;
+            assert_eq!(differs(&queries, &rollups), None, "{text}");
+            assert!(rolled(&rollups), "{text}: from rollups");
+        }
+        // Kept only where it is worth it: as many hours of users as queries are not.
+        let worth = Rolling { worth: 2, ..ALWAYS };
+        let mut other = Settings::default();
+        other.names = vec![app("airflow", "Data")];
+        engine(&root, worth, &other).roll_up(|_| {}).await.unwrap();
+        let files = manifest(&root, "2026-11-16").rolled.unwrap().files;
+        let kept = |name: &str| files.iter().any(|file| file.keys == [name]);
+        assert!(kept("app") && !kept("user"), "few apps are kept, and too many users are not");
     });
 }
