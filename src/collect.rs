@@ -2,7 +2,7 @@
 //! hours of a large history are added up.
 
 use chrono::{Days, NaiveDate, NaiveTime};
-use futures::TryStreamExt as _;
+use futures::{FutureExt as _, TryStreamExt as _, future};
 
 use crate::{
     annotation::Reader,
@@ -51,7 +51,7 @@ pub async fn collect(
     let settled = history.settle();
     appended?;
     let notices = settled?.notices;
-    engine.roll_up(|date| progress(Progress::RolledUp(date))).await?;
+    engine.roll_up(|| future::ready(()).boxed(), |date| progress(Progress::RolledUp(date))).await?;
     Ok(notices)
 }
 

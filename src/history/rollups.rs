@@ -6,7 +6,8 @@
 //! rolled up anew, and is read query by query meanwhile.
 
 use std::{
-    fmt, fs,
+    fmt,
+    fs::{self, File, TryLockError},
     path::PathBuf,
     sync::{Arc, atomic::AtomicU32},
 };
@@ -22,6 +23,9 @@ use super::{
     schema::Table,
     settle::midnight,
 };
+
+/// What the folders of unfinished rollups begin with.
+const SCRATCH: &str = ".rollup-";
 
 /// Changes with what a rollup holds.
 const VERSION: u32 = 1;
@@ -141,11 +145,24 @@ impl History {
         Ok(rollable)
     }
 
-    /// Begins to keep a day's hours.
-    pub fn hours(&self, day: Rollable) -> Result<Hours, Error> {
-        let scratch = tempfile::Builder::new().prefix(".rollup-").tempdir_in(&self.root);
-        let scratch = scratch.map_err(|cause| Error::Io { path: self.root.clone(), cause })?;
-        Ok(Hours { day, scratch, files: Vec::new(), open: None, names: AtomicU32::new(0) })
+    /// The right to add up the hours of this history, which one process has at a time; none while another has it, and
+    /// where nothing can be written.
+    ///
+    /// What one before it left unfinished is removed.
+    pub fn rolling(&self) -> Result<Option<Rolling>, Error> {
+        let path = self.root.join("lakeapm.rolling");
+        let Ok(lock) = File::options().create(true).truncate(false).write(true).open(&path) else { return Ok(None) };
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(cause)) => return Err(Error::Io { path, cause }),
+        }
+        let entries = fs::read_dir(&self.root).map_err(|cause| Error::Io { path: self.root.clone(), cause })?;
+        for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(SCRATCH)) {
+            // Left behind it costs room, never an answer.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+        Ok(Some(Rolling { root: self.root.clone(), _lock: lock }))
     }
 
     /// Keeps a day's hours; they take effect together. Nothing is kept if the day's queries are others by now.
@@ -170,6 +187,22 @@ impl History {
         manifest.rolled = Some(Settled { of: day.of, files });
         manifest::sync_folder(&folder).map_err(failed)?;
         manifest.replace(&folder)
+    }
+}
+
+/// The right to add up a history's hours, until it is dropped.
+#[derive(Debug)]
+pub struct Rolling {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl Rolling {
+    /// Begins to keep a day's hours.
+    pub fn hours(&self, day: Rollable) -> Result<Hours, Error> {
+        let scratch = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(&self.root);
+        let scratch = scratch.map_err(|cause| Error::Io { path: self.root.clone(), cause })?;
+        Ok(Hours { day, scratch, files: Vec::new(), open: None, names: AtomicU32::new(0) })
     }
 }
 

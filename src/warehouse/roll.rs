@@ -9,11 +9,12 @@ use std::sync::Arc;
 use arrow::{
     array::{ArrayRef, AsArray as _, BooleanArray, StringArray, new_null_array},
     compute::cast,
-    datatypes::{DataType, Schema, TimeUnit, TimestampMicrosecondType, UInt64Type},
+    datatypes::{Schema, TimestampMicrosecondType},
     record_batch::RecordBatch,
 };
 use chrono::{DateTime, Duration, DurationRound as _, NaiveDate, NaiveTime, Utc};
 use datafusion::prelude::SessionContext;
+use futures::future::BoxFuture;
 use twox_hash::XxHash3_64;
 
 use super::{
@@ -50,30 +51,38 @@ impl Default for Rolling {
 // A question adds up so much at a time, beside its rollups.
 const GAP: Duration = Duration::days(1);
 
-// So many hours of values are added up at a time: each holds six sketches, of a kilobyte while it is.
-const AT_ONCE: u64 = 20_000;
+// About so many queries are added up at a time: should each be a row of its own, its six sketches take a kilobyte each.
+const AT_ONCE: u64 = 160_000;
 
 impl Engine {
     /// Adds up the hours of the days that changed since, or were never added up, where the history is so large that
     /// questions ask for it; those days, in order. The days before the last are added up, since that one still grows.
     ///
     /// A dimension is not kept of a day where it is not [worth](Rolling::worth) it, or needs more memory than a question
-    /// may use: its queries are asked.
-    pub async fn roll_up(&self, mut progress: impl FnMut(NaiveDate)) -> Result<Vec<NaiveDate>, Error> {
+    /// may use: its queries are asked. `turn` is waited for before each part of the work, which takes a second or so. Where
+    /// somebody else is at it, or the history cannot be written, nothing is done.
+    pub async fn roll_up(
+        &self,
+        turn: impl Fn() -> BoxFuture<'static, ()> + Send + Sync,
+        mut progress: impl FnMut(NaiveDate),
+    ) -> Result<Vec<NaiveDate>, Error> {
         let (history, makers) = (self.history().clone(), Arc::new(self.makers()));
         let made_with = makers.clone();
         let found = tokio::task::spawn_blocking(move || {
-            match history.count(DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC)? {
-                enough if enough >= made_with.rolling.from => history.rollable(|date| made_with.of(date)),
-                _ => Ok(Vec::new()),
+            let enough = history.count(DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC)? >= made_with.rolling.from;
+            match if enough { history.rolling()? } else { None } {
+                Some(rolling) => Ok((history.rollable(|date| made_with.of(date))?, Some(rolling))),
+                None => Ok((Vec::new(), None)),
             }
         });
+        let (days, rolling) = found.await.map_err(stopped)?.map_err(Error::History)?;
         let mut rolled = Vec::new();
-        for day in found.await.map_err(stopped)?.map_err(Error::History)? {
+        let Some(rolling) = rolling else { return Ok(rolled) };
+        for day in days {
             let date = day.date;
-            let mut hours = self.history().hours(day)?;
+            let mut hours = rolling.hours(day)?;
             for dimension in ROLLED.iter().copied().chain([WHOLE]) {
-                match self.roll(&mut hours, dimension, makers.rolling.worth).await {
+                match self.roll(&mut hours, dimension, makers.rolling.worth, &turn).await {
                     Err(Error::Memory { .. }) => hours.forget(dimension),
                     other => other?,
                 }
@@ -88,22 +97,30 @@ impl Engine {
     }
 
     // Adds up a day's hours of a dimension, so many at a time as memory holds.
-    async fn roll(&self, hours: &mut Hours, dimension: &'static str, worth: u64) -> Result<(), Error> {
+    async fn roll(
+        &self,
+        hours: &mut Hours,
+        dimension: &'static str,
+        worth: u64,
+        turn: &(impl Fn() -> BoxFuture<'static, ()> + Send + Sync),
+    ) -> Result<(), Error> {
         let shift = self.shift();
         let from = midnight(hours.day().date) + shift;
         let whole = Window { from, to: from + Duration::days(1), selects: Selects::Ended };
-        let sizes = self.sizes(dimension, whole).await?;
-        let rows: u64 = sizes.iter().map(|(_, rows)| rows).sum();
-        if dimension != WHOLE && rows.saturating_mul(worth) > hours.day().rows {
-            return Ok(());
-        }
-        for (from, to) in spans(&sizes) {
-            let part = Window { from, to, ..whole };
-            for batch in self.ended(dimension, part, true).await?.batches {
+        let mut rows = 0_u64;
+        for (from, to) in spans(from, hours.day().rows) {
+            turn().await;
+            for batch in self.ended(dimension, Window { from, to, ..whole }, true).await?.batches {
+                rows += batch.num_rows() as u64;
                 hours.write(dimension, &stored(&batch, shift)?)?;
+            }
+            if dimension != WHOLE && rows.saturating_mul(worth) > hours.day().rows {
+                hours.forget(dimension);
+                return Ok(());
             }
         }
         if self.has_bill() {
+            turn().await;
             let billed = Window { selects: Selects::Overlapping, ..whole };
             for batch in self.billed(dimension, billed).await?.batches {
                 hours.write(dimension, &stored(&batch, shift)?)?;
@@ -244,28 +261,6 @@ impl Engine {
         )))
     }
 
-    // How many rows each hour of the queries that ended in a part of time will have.
-    async fn sizes(&self, dimension: &'static str, window: Window) -> Result<Vec<(DateTime<Utc>, u64)>, Error> {
-        let keys = keys(dimension).join(", ");
-        let text = format!(
-            "select at, count(*) as rows from (select distinct {keys} from query where {}) as hours group by at",
-            within(window),
-        );
-        let statement = Statement::of_queries(text, window, self.moment());
-        let mut sizes = Vec::new();
-        for batch in self.answer(&statement).await?.batches {
-            let columns = (batch.columns().first(), batch.columns().get(1));
-            let (Some(at), Some(rows)) = columns else { continue };
-            let at = cast(at, &DataType::Timestamp(TimeUnit::Microsecond, None)).map_err(arrow_failed)?;
-            let rows = cast(rows, &DataType::UInt64).map_err(arrow_failed)?;
-            let (at, rows) = (at.as_primitive::<TimestampMicrosecondType>(), rows.as_primitive::<UInt64Type>());
-            let hours = at.values().iter().zip(rows.values());
-            sizes.extend(hours.filter_map(|(at, rows)| Some((DateTime::from_timestamp_micros(*at)?, *rows))));
-        }
-        sizes.sort_unstable();
-        Ok(sizes)
-    }
-
     // The hours of the queries that ended in a part of time.
     async fn ended(&self, dimension: &'static str, window: Window, sketched: bool) -> Result<Rows, Error> {
         let mut columns = Vec::from(keys(dimension));
@@ -375,16 +370,13 @@ fn keys(dimension: &str) -> [String; 5] {
     ["date_trunc('hour', ended_at) as at".to_owned(), format!("{value} as value"), status, counted, cached]
 }
 
-// Parts of time of whole hours that have so many rows at most, or are one hour.
-fn spans(sizes: &[(DateTime<Utc>, u64)]) -> Vec<Interval> {
-    let mut spans: Vec<(Interval, u64)> = Vec::new();
-    for (hour, rows) in sizes {
-        match spans.last_mut() {
-            Some(((_, to), held)) if *held + rows <= AT_ONCE => (*to, *held) = (*hour + HOUR, *held + rows),
-            _ => spans.push(((*hour, *hour + HOUR), *rows)),
-        }
-    }
-    spans.into_iter().map(|(span, _)| span).collect()
+// The parts of a day, of whole hours, that have so many queries at most if all hours have as many.
+fn spans(midnight: DateTime<Utc>, queries: u64) -> Vec<Interval> {
+    let hours = (AT_ONCE * 24 / queries.max(1)).clamp(1, 24);
+    let part = HOUR * i32::try_from(hours).unwrap_or(1);
+    let end = midnight + Duration::days(1);
+    let starts = std::iter::successors(Some(midnight), |from| Some(*from + part).filter(|from| *from < end));
+    starts.map(|from| (from, (from + part).min(end))).collect()
 }
 
 // A batch as rollups are stored, but for the times.
@@ -465,20 +457,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hours_are_added_up_so_many_values_at_a_time() {
-        let hour = |nth: i64| DateTime::<Utc>::UNIX_EPOCH + HOUR * i32::try_from(nth).unwrap_or_default();
-        type Case = (&'static [(i64, u64)], &'static [(i64, i64)]);
-        const CASES: &[Case] = &[
-            (&[], &[]),
-            (&[(3, 5)], &[(3, 4)]),
-            (&[(0, 9_000), (1, 11_000), (2, 1)], &[(0, 2), (2, 3)]),
-            // More than fits stands alone; an hour without queries makes no difference.
-            (&[(0, 1), (1, 50_000), (2, 1), (5, 1)], &[(0, 1), (1, 2), (2, 6)]),
-        ];
-        for (sizes, wanted) in CASES {
-            let sizes: Vec<_> = sizes.iter().map(|(nth, rows)| (hour(*nth), *rows)).collect();
-            let wanted: Vec<_> = wanted.iter().map(|(from, to)| (hour(*from), hour(*to))).collect();
-            assert_eq!(spans(&sizes), wanted, "{sizes:?}");
+    fn a_day_is_added_up_in_parts_that_cover_it() {
+        let midnight = DateTime::<Utc>::UNIX_EPOCH;
+        for (queries, wanted) in [(0, 24), (100_000, 24), (160_001, 23), (690_000, 5), (5_000_000, 1), (u64::MAX, 1)] {
+            let spans = spans(midnight, queries);
+            assert_eq!(spans[0], (midnight, midnight + HOUR * wanted), "{queries} queries: the first part");
+            assert!(spans.windows(2).all(|two| two[0].1 == two[1].0), "{queries} queries: parts follow each other");
+            assert_eq!(spans.last().unwrap().1, midnight + Duration::days(1), "{queries} queries: the end of the day");
         }
     }
 }
