@@ -9,7 +9,7 @@ use std::{
 };
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
-use futures::TryStreamExt as _;
+use futures::{FutureExt as _, TryStreamExt as _, future};
 
 use crate::{
     annotation::{self, Reader, Source},
@@ -42,7 +42,7 @@ pub enum Progress {
 }
 
 /// Collects everything of `warehouse`, called `name`, that ended in the window into the history of `engine`, settles the
-/// days it touched and rolls them up; the sentences are about days of which that could not be done.
+/// days it touched and rolls them up; the sentences are about days that could not be settled.
 ///
 /// Settling comes last, because a query of a later day counts in earlier ones, and it comes after a failure too, for
 /// what was appended before.
@@ -59,8 +59,8 @@ pub async fn collect(
     progress(Progress::Settling);
     let settled = history.settle();
     appended?;
-    let mut notices = settled?.notices;
-    notices.extend(engine.roll_up(|date| progress(Progress::RolledUp(date))).await?.notices);
+    let notices = settled?.notices;
+    engine.roll_up(|| future::ready(()).boxed(), |date| progress(Progress::RolledUp(date))).await?;
     Ok(notices)
 }
 
@@ -247,8 +247,8 @@ impl Collector {
         }
         let history = self.history().clone();
         let settled = tokio::task::spawn_blocking(move || history.settle());
-        let mut notices = settled.await.map_err(|_| history::Error::Panicked)??.notices;
-        notices.extend(self.engine.roll_up(|_| ()).await?.notices);
+        let notices = settled.await.map_err(|_| history::Error::Panicked)??.notices;
+        self.engine.roll_up(|| future::ready(()).boxed(), |_| ()).await?;
         self.settled = Some(Instant::now());
         Ok(notices)
     }

@@ -47,7 +47,7 @@ pub use append::Appended;
 pub use flight::InFlight;
 pub use manifest::{Collected, Entry, Manifest, Settled};
 pub use rates::Rates;
-pub use rollups::{Rollable, RolledDay};
+pub use rollups::{Hours, Rollable, RolledDay, Rolling};
 pub use schema::Table;
 pub use settle::Settling;
 pub use tally::{Minute, Minutes, Step, Waits};

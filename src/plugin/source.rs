@@ -8,6 +8,7 @@ use std::{
 };
 
 use chrono::TimeDelta;
+use futures::FutureExt as _;
 use grafana_plugin_sdk::pluginv2::DataSourceInstanceSettings;
 use tokio::{
     runtime::Handle,
@@ -216,12 +217,26 @@ impl Sources {
             return Ok(source(Some(folder), answers(asked), Some(answers(live))));
         }
         let (rolled, rolling) = (engine.clone(), self.rolling.clone());
+        let (places, all) = (self.places.clone(), self.all as usize);
         // Other names or prices since, or a history that has grown: its hours are added up anew, one history at a time.
         self.engine.spawn(async move {
             let _one = rolling.lock().await;
-            match rolled.roll_up(|date| tracing::debug!(%date, "the hours of a day are added up")).await {
-                Ok(rolled) => rolled.notices.iter().for_each(|notice| tracing::warn!(notice, "a day is not added up")),
-                Err(error) => tracing::warn!(%error, "the hours of days cannot be added up"),
+            // People come first, and get their answers later only where they never stop asking.
+            let turn = move || {
+                let places = places.clone();
+                async move {
+                    let mut waits = 0;
+                    while places.available_permits() < all && waits < 600 {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        waits += 1;
+                    }
+                }
+                .boxed()
+            };
+            let told = |date| tracing::debug!(%date, "the hours of a day are added up");
+            let added = rolled.roll_up(turn, told).await;
+            if let Err(error) = added {
+                tracing::warn!(%error, "the hours of days cannot be added up");
             }
         });
         Ok(source(Some(folder), answers(engine), None))
