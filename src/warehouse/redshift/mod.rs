@@ -269,8 +269,8 @@ impl Warehouse for Redshift {
                     Of::Provisioned if !serverless => {
                         add("views", Some(false), format!("there is no {}: {}", view.name, view.costs), None);
                     }
-                    // Each kind of warehouse does without the other's.
-                    Of::Provisioned | Of::Serverless => {}
+                    // A workgroup does without what a cluster has.
+                    Of::Provisioned => {}
                 },
             }
         }

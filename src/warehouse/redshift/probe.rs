@@ -37,8 +37,6 @@ pub enum Of {
     Any,
     /// Provisioned clusters.
     Provisioned,
-    /// Serverless workgroups.
-    Serverless,
 }
 
 /// Every view that is read.
@@ -203,19 +201,6 @@ pub static VIEWS: &[View] = &[
         of: Of::Provisioned,
         superusers: false,
         costs: "processor time is not known",
-    },
-    View {
-        name: "sys_serverless_usage",
-        columns: &[
-            ("start_time", "timestamp"),
-            ("end_time", "timestamp"),
-            ("compute_seconds", "double precision"),
-            ("compute_capacity", "double precision"),
-            ("charged_seconds", "integer"),
-        ],
-        of: Of::Serverless,
-        superusers: true,
-        costs: "what the workgroup was charged is not known",
     },
 ];
 
