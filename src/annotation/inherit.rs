@@ -1,12 +1,19 @@
 //! What a statement that says nothing takes over from another, and that it did.
 
-use super::lexer::{Kind, Lexer};
+use super::{
+    Reader, Source,
+    lexer::{Kind, Lexer},
+};
 
 /// The raw key that says from where a statement has its annotation.
 pub const INHERITED: &str = "inherited";
 
-/// A text behind the comments of another: read, it says what that one says, and that it has it from there.
+/// A text behind the comments of another: read, it says what that one says, and that it has it from there. The text as it is
+/// where the other says nothing.
 pub fn inherited(text: &str, from: &str, how: &str) -> String {
+    if !Reader::default().annotations(&Source { text: from, ..Source::default() }).signed() {
+        return text.to_owned();
+    }
     let mut signed = format!("/* {{\"{INHERITED}\":\"{how}\"}} */ ");
     let mut lexer = Lexer::new(from, false);
     while let Some(token) = lexer.token() {
@@ -58,6 +65,7 @@ mod tests {
             assert_eq!(found(INHERITED).as_deref(), Some("declare"), "{text}");
             assert_eq!(read.text.trim(), "fetch 10 from c", "{text}");
         }
+        assert_eq!(inherited("fetch 10 from c", "declare c cursor for select 1", "declare"), "fetch 10 from c");
         assert_eq!(without_comments("/* a */ select/*b*/1 -- c").trim(), "select 1");
     }
 }

@@ -22,8 +22,6 @@ pub enum Does {
     Bare,
     /// Takes the login and says nothing more.
     Sleeps,
-    /// Takes the connection and says nothing at all.
-    Dumb,
     /// Answers as a web server does.
     Web,
 }
@@ -99,10 +97,6 @@ fn read(stream: &mut TcpStream, first: bool) -> Option<(u8, Vec<u8>)> {
 }
 
 fn serve(mut stream: TcpStream, does: Does, cancelled: &AtomicUsize) -> Option<()> {
-    if matches!(does, Does::Dumb) {
-        thread::sleep(Duration::from_secs(60));
-        return None;
-    }
     let (_, begun) = read(&mut stream, true)?;
     match u32::from_be_bytes(begun.get(..4)?.try_into().ok()?) {
         80_877_103 => {
