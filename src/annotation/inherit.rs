@@ -8,25 +8,36 @@ use super::{
 /// The raw key that says from where a statement has its annotation.
 pub const INHERITED: &str = "inherited";
 
-/// A text behind the comments of another: read, it says what that one says, and that it has it from there. The text as it is
-/// where the other says nothing.
+/// A text behind the comments of another: read, it says what that one says, and, where a comment has keys of its own choice,
+/// that it has it from there. The text as it is where the other says nothing.
 pub fn inherited(text: &str, from: &str, how: &str) -> String {
     if !Reader::default().annotations(&Source { text: from, ..Source::default() }).signed() {
         return text.to_owned();
     }
-    let mut signed = format!("/* {{\"{INHERITED}\":\"{how}\"}} */ ");
+    let mut signed = String::new();
     let mut lexer = Lexer::new(from, false);
     while let Some(token) = lexer.token() {
         if token.kind == Kind::Comment
             && let Some(comment) = from.get(token.from..token.to)
         {
-            signed.push_str(comment);
+            signed.push_str(&told(comment, how));
             // One of a line ends with it.
             signed.push('\n');
         }
     }
     signed.push_str(text);
     signed
+}
+
+// The comment with one more key, where it is a JSON object or sqlcommenter's; others have no place for it.
+fn told(comment: &str, how: &str) -> String {
+    let body = comment.trim_start_matches(['-', '/', '*', '#']);
+    let (open, rest) = comment.split_at_checked(comment.len() - body.len()).unwrap_or(("", comment));
+    match rest.trim_start().strip_prefix('{') {
+        Some(object) => format!("{open} {{\"{INHERITED}\":\"{how}\",{object}"),
+        None if rest.contains("='") => format!("{open}{INHERITED}='{how}',{}", rest.trim_start()),
+        None => comment.to_owned(),
+    }
 }
 
 /// A text with a blank for each of its comments.

@@ -132,6 +132,9 @@ struct Reader<'a> {
     found: std::sync::Arc<Found>,
 }
 
+/// When a query began, and its place.
+type Begun = (DateTime<Utc>, usize);
+
 /// A query, and whether its text may be cut.
 type Cut = (Query, bool);
 
@@ -465,7 +468,7 @@ impl Reader<'_> {
             literal(first),
             literal(to)
         );
-        let mut begun: HashMap<(String, String), Vec<(DateTime<Utc>, usize)>> = HashMap::new();
+        let mut begun: HashMap<(String, String), Vec<Begun>> = HashMap::new();
         for (place, query) in queries.iter().enumerate() {
             let (Some(transaction), Some(session)) = (&query.transaction_id, &query.session_id) else { continue };
             begun.entry((transaction.clone(), session.clone())).or_default().push((query.started_at, place));
