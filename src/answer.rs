@@ -6,7 +6,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray},
+    array::{
+        Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray, StringBuilder, TimestampMicrosecondArray,
+    },
     compute::{cast, concat_batches},
     datatypes::{DataType, Field, Float64Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType},
     error::ArrowError,
@@ -629,6 +631,9 @@ fn fill(plan: &Plan, figures: &Figures, buckets: &Buckets, covered: Option<&[Int
             *seen = true;
         }
     }
+    let missing = seen.iter().filter(|seen| !**seen).count();
+    groups.rows.reserve_exact(missing);
+    groups.values.reserve_exact(missing * groups.width);
     for (nth, _) in seen.iter().enumerate().filter(|(_, seen)| !**seen) {
         let (series, bucket) = (nth / width.max(1), nth % width.max(1));
         let from = buckets.starts.get(bucket).copied().unwrap_or(buckets.end);
@@ -652,10 +657,11 @@ fn table(plan: &Plan, groups: &Groups) -> Result<RecordBatch, ArrowError> {
             }
             Role::Dimension => {
                 let value = |row: &Row| groups.series.get(row.series)?.group.get(group)?.as_deref();
-                let texts = rows.iter().map(value);
-                let array = StringArray::from_iter(texts);
+                let bytes = rows.iter().filter_map(value).map(str::len).sum();
+                let mut texts = StringBuilder::with_capacity(rows.len(), bytes);
+                rows.iter().for_each(|row| texts.append_option(value(row)));
                 group += 1;
-                Ok(Arc::new(array))
+                Ok(Arc::new(texts.finish()))
             }
             Role::Measure | Role::Before => {
                 // The columns of a comparison follow those of the figure itself.

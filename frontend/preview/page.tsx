@@ -85,7 +85,7 @@ const PAGES: Record<string, React.ReactElement> = {
       }}
     />
   ),
-  provisioned: <Settings jsonData={{ warehouse: 'trino', host: 'trino.example.com', user: 'lakeapm' }} readOnly />,
+  provisioned: <Settings jsonData={{ warehouse: 'redshift', auth: 'iam', host: 'warehouse.example.com', user: 'lakeapm' }} readOnly />,
   variable: <Variable />,
   annotation: <Annotation />,
   help: <Help datasource={datasource} query={{} as never} onClickExample={() => undefined} />,

@@ -63,9 +63,7 @@ export interface LakeSettings extends DataSourceJsonData {
   database?: string;
   user?: string;
   auth?: string;
-  region?: string;
-  workgroup?: string;
-  output?: string;
+  aws?: { region?: string; cluster?: string; workgroup?: string; profile?: string; role?: string; endpoint?: string };
   tls?: { mode?: string; ca?: string };
   history?: string;
   mode?: Mode;
@@ -73,6 +71,7 @@ export interface LakeSettings extends DataSourceJsonData {
   rules?: Rule[];
   names?: Array<string | Record<string, string>>;
   limits?: { rows?: number; timeout?: number };
+  texts?: 'viewer' | 'editor' | 'admin';
   session_gap?: string;
   allow_wake?: boolean;
 }

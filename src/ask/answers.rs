@@ -143,7 +143,7 @@ impl Answers {
         {
             return (flight, Given::Shared);
         }
-        let until = until(&plan, &statement, key.generation);
+        let until = until(&plan, &statement, key.generation, self.warehouse.unfolds());
         let asking = asking(self.warehouse.clone(), self.places.clone(), self.all, plan, statement);
         let (kept, of) = (Arc::downgrade(&self.state), key.clone());
         let flight: Flight = Box::pin(async move {
@@ -185,12 +185,13 @@ async fn asking(
     run(plan, statement, warehouse.as_ref()).await
 }
 
-// What is still going on, what it costs and who waits for it changes with every second.
-fn until(plan: &Plan, statement: &Statement, generation: Option<u64>) -> Option<Instant> {
-    let lasting = statement.shares.is_some()
-        || statement.reads.values().any(|window| window.selects == Selects::Overlapping)
-        || plan.before.as_ref().is_some_and(|before| before.window.to > plan.now);
-    let over = generation.is_some() && plan.window.to <= plan.now && !lasting;
+// What went on in a time that is over is known as long as the warehouse's generation lasts: what is in flight goes on after
+// it. But where queries come to light when they end, one can reach back into it.
+fn until(plan: &Plan, statement: &Statement, generation: Option<u64>, unfolds: bool) -> Option<Instant> {
+    let lasting =
+        statement.shares.is_some() || statement.reads.values().any(|window| window.selects == Selects::Overlapping);
+    let past = plan.window.to <= plan.now && plan.before.as_ref().is_none_or(|before| before.window.to <= plan.now);
+    let over = generation.is_some() && past && !(lasting && unfolds);
     if over { None } else { Instant::now().checked_add(SHORT) }
 }
 

@@ -29,6 +29,9 @@ use crate::{
 /// More series than this no browser draws and no person reads.
 pub const SERIES: usize = 10_000;
 
+// Rows that are encoded at a time.
+const BATCH_ROWS: usize = 65_536;
+
 /// What Grafana is to make of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
@@ -239,7 +242,11 @@ impl Frame {
         let schema = Arc::new(Schema::new(fields).with_metadata(metadata));
         let mut writer = FileWriter::try_new(Vec::with_capacity(size + 4096), &schema)?;
         if !arrays.is_empty() {
-            writer.write(&RecordBatch::try_new(schema, arrays)?)?;
+            let rows = RecordBatch::try_new(schema, arrays)?;
+            // Arrow encodes a batch in memory of its own before it is written. None at all would be a frame without columns.
+            for from in (0..rows.num_rows().max(1)).step_by(BATCH_ROWS) {
+                writer.write(&rows.slice(from, BATCH_ROWS.min(rows.num_rows() - from)))?;
+            }
         }
         writer.finish()?;
         Ok(writer.into_inner()?.into())

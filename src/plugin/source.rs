@@ -151,6 +151,17 @@ impl Sources {
         cell.get_or_try_init(|| self.open(org, of)).await.cloned()
     }
 
+    /// When a data source was used last.
+    pub fn used(&self) -> Option<Instant> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.values().map(|known| known.used).max()
+    }
+
+    /// Whether nothing is asked and nothing added up.
+    pub fn is_resting(&self) -> bool {
+        self.places.available_permits() >= self.all as usize && self.rolling.try_lock().is_ok()
+    }
+
     /// The data sources that are open.
     pub fn open_ones(&self) -> Vec<Arc<Source>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -657,6 +657,11 @@ impl Warehouse for Engine {
         self.history.meta().demo.and_then(|clock| clock.now)
     }
 
+    // A demo is written ahead, and its clock walks over it.
+    fn unfolds(&self) -> bool {
+        self.history.meta().demo.is_some_and(|clock| clock.now.is_none())
+    }
+
     async fn generation(&self) -> Option<u64> {
         let history = self.history.clone();
         tokio::task::spawn_blocking(move || history.generation(Utc::now()).ok()).await.ok().flatten()

@@ -149,6 +149,12 @@ pub trait Warehouse: Send + Sync {
         None
     }
 
+    /// Whether what ended in a time that is over comes to light with the clock alone, without another generation: then
+    /// nothing that asks what was going on at a time is known for good.
+    fn unfolds(&self) -> bool {
+        false
+    }
+
     /// The raw keys of the annotations of queries that ended in a part of time and how many have them, most used first and
     /// at most so many.
     async fn keys(&self, window: Span, limit: usize) -> Result<Vec<(String, u64)>, Error>;

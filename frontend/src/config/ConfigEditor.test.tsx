@@ -56,6 +56,14 @@ describe('the settings', () => {
     expect(screen.getByLabelText(/^Password/)).toHaveAttribute('autocomplete', 'new-password');
   });
 
+  it('ask for keys and no password where AWS gives the login', async () => {
+    const changed = open({ warehouse: 'redshift', auth: 'iam' });
+    await userEvent.setup().type(await screen.findByLabelText(/^Workgroup/), 'w');
+    expect(changed.mock.lastCall?.[0].jsonData).toMatchObject({ auth: 'iam', aws: { workgroup: 'w' } });
+    expect(screen.getByLabelText(/^AWS secret key/)).toBeInTheDocument();
+    expect(screen.queryByLabelText(/^Password/)).not.toBeInTheDocument();
+  });
+
   it('never show a secret that is set', async () => {
     open({ warehouse: 'redshift' }, { secureJsonFields: { password: true } });
     expect(await screen.findByLabelText(/^Password/)).toBeDisabled();

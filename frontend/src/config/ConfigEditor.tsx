@@ -42,7 +42,7 @@ export default function ConfigEditor({ options, onOptionsChange }: Props) {
     onChange: (event: React.FormEvent<HTMLInputElement | HTMLTextAreaElement>) => setSecret(name, event.currentTarget.value),
     onReset: () => resetSecret(name),
   });
-  const text = (name: 'host' | 'database' | 'user' | 'history' | 'region' | 'workgroup' | 'output' | 'session_gap', placeholder?: string) => (
+  const text = (name: 'host' | 'database' | 'user' | 'history' | 'session_gap', placeholder?: string) => (
     <Input
       id={field(name)}
       width={WIDTH}
@@ -67,26 +67,62 @@ export default function ConfigEditor({ options, onOptionsChange }: Props) {
     />
   );
 
-  const part = (which: Part, needed: boolean, placeholder?: string, help?: string) => {
-    const label = LABELS[which];
-    if (which === 'aws') {
-      return (
-        <React.Fragment key={which}>
-          <Field label="AWS access key" description={help} htmlFor={field('aws_access_key')} disabled={disabled}>
+  const iam = settings.auth === 'iam';
+  const aws = (name: 'cluster' | 'workgroup' | 'role', label: string, help: string) => (
+    <Field key={name} label={label} description={help} htmlFor={field(name)} disabled={disabled}>
+      <Input
+        id={field(name)}
+        width={WIDTH}
+        disabled={disabled}
+        autoComplete="off"
+        value={settings.aws?.[name] ?? ''}
+        onChange={(event) => set({ aws: { ...settings.aws, [name]: event.currentTarget.value || undefined } })}
+      />
+    </Field>
+  );
+  const login = (
+    <React.Fragment key="login">
+      <Field label="Login" htmlFor={field('auth')} disabled={disabled}>
+        <Combobox
+          id={field('auth')}
+          width={WIDTH}
+          disabled={disabled}
+          options={[
+            { value: 'password', label: 'Password', description: 'Of a database user' },
+            { value: 'iam', label: 'AWS IAM', description: 'Temporary credentials; no password is kept' },
+          ]}
+          value={settings.auth ?? 'password'}
+          onChange={({ value }) => set({ auth: value })}
+        />
+      </Field>
+      {iam ? (
+        <>
+          {aws('cluster', 'Cluster', 'Its identifier, if the host is not its own address.')}
+          {aws('workgroup', 'Workgroup', 'Of Serverless, if the host is not its own address.')}
+          {aws('role', 'Role', 'The ARN of a role to assume. Empty stays who the keys, or the server, are.')}
+          <Field label="AWS access key" description="Empty takes the server's own credentials." htmlFor={field('aws_access_key')} disabled={disabled}>
             <SecretInput {...secret('aws_access_key')} />
           </Field>
           <Field label="AWS secret key" htmlFor={field('aws_secret_key')} disabled={disabled}>
             <SecretInput {...secret('aws_secret_key')} />
           </Field>
-        </React.Fragment>
-      );
-    }
-    return (
-      <Field key={which} label={label} description={help} required={needed} htmlFor={field(which)} disabled={disabled}>
-        {which === 'password' ? <SecretInput {...secret('password')} /> : text(which, placeholder)}
+        </>
+      ) : (
+        <Field label="Password" required htmlFor={field('password')} disabled={disabled}>
+          <SecretInput {...secret('password')} />
+        </Field>
+      )}
+    </React.Fragment>
+  );
+
+  const part = (which: Part, needed: boolean, placeholder?: string, help?: string) =>
+    which === 'login' ? (
+      login
+    ) : (
+      <Field key={which} label={LABELS[which]} description={help} required={needed} htmlFor={field(which)} disabled={disabled}>
+        {text(which, placeholder)}
       </Field>
     );
-  };
 
   return (
     <>
@@ -124,6 +160,7 @@ export default function ConfigEditor({ options, onOptionsChange }: Props) {
                 disabled={disabled}
                 options={[
                   { value: 'verify', label: 'Verified', description: "The server's certificate and its name are checked" },
+                  { value: 'verify-ca', label: 'Verified authority', description: 'The certificate, but not its name: through a tunnel' },
                   { value: 'require', label: 'Encrypted', description: 'Any certificate is taken' },
                   { value: 'disable', label: 'Off', description: 'Only inside a network you trust' },
                 ]}
@@ -206,7 +243,21 @@ export default function ConfigEditor({ options, onOptionsChange }: Props) {
       </ConfigSection>
 
       <Divider />
-      <ConfigSection title="Limits" description="What one question may use." isCollapsible isInitiallyOpen={Boolean(settings.limits)}>
+      <ConfigSection title="Limits" description="What one question may use, and who sees SQL." isCollapsible isInitiallyOpen={Boolean(settings.limits ?? settings.texts)}>
+        <Field label="Texts of queries" description="The least role in Grafana that sees the SQL of queries, which holds people's data." htmlFor={field('texts')} disabled={disabled}>
+          <Combobox
+            id={field('texts')}
+            width={20}
+            disabled={disabled}
+            options={[
+              { value: 'viewer', label: 'Viewer' },
+              { value: 'editor', label: 'Editor' },
+              { value: 'admin', label: 'Admin' },
+            ]}
+            value={settings.texts ?? 'editor'}
+            onChange={({ value }) => set({ texts: value as LakeSettings['texts'] })}
+          />
+        </Field>
         <Field label="Rows" description="More are cut, and the panel says so." htmlFor={field('rows')} disabled={disabled}>
           {number(settings.limits?.rows, 'rows', '1000000', (rows) => set({ limits: { ...settings.limits, rows } }))}
         </Field>
@@ -218,14 +269,9 @@ export default function ConfigEditor({ options, onOptionsChange }: Props) {
   );
 }
 
-const LABELS: Record<Part, string> = {
+const LABELS: Record<Exclude<Part, 'login'>, string> = {
   host: 'Host',
   database: 'Database',
   user: 'User',
-  password: 'Password',
   history: 'Folder of the history',
-  region: 'Region',
-  workgroup: 'Workgroup',
-  output: 'Output location',
-  aws: 'AWS keys',
 };

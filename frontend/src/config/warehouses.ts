@@ -1,6 +1,6 @@
 // What each warehouse needs to begin. The backend knows what its own settings mean; this is which of them a person is asked.
 
-export type Part = 'host' | 'database' | 'user' | 'password' | 'history' | 'region' | 'workgroup' | 'output' | 'aws';
+export type Part = 'host' | 'database' | 'user' | 'login' | 'history';
 
 export interface Warehouse {
   value: string;
@@ -37,42 +37,8 @@ export const WAREHOUSES: Warehouse[] = [
     fields: [
       { part: 'host', needed: true, placeholder: 'warehouse.example.com' },
       { part: 'user', needed: true, placeholder: 'lakeapm' },
-      { part: 'password', needed: true },
+      { part: 'login' },
       { part: 'database', placeholder: 'dev' },
-    ],
-  },
-  {
-    value: 'trino',
-    label: 'Trino',
-    description: 'Read from system.runtime.queries',
-    port: 8080,
-    tls: true,
-    fields: [
-      { part: 'host', needed: true, placeholder: 'trino.example.com' },
-      { part: 'user', needed: true, placeholder: 'lakeapm' },
-      { part: 'password', help: 'Only where the server asks for one.' },
-    ],
-  },
-  {
-    value: 'presto',
-    label: 'Presto',
-    description: 'Read from system.runtime.queries',
-    port: 8080,
-    tls: true,
-    fields: [
-      { part: 'host', needed: true, placeholder: 'presto.example.com' },
-      { part: 'user', needed: true, placeholder: 'lakeapm' },
-      { part: 'password', help: 'Only where the server asks for one.' },
-    ],
-  },
-  {
-    value: 'athena',
-    label: 'Amazon Athena',
-    description: 'Read from the query executions of a workgroup',
-    fields: [
-      { part: 'region', needed: true, placeholder: 'eu-central-1' },
-      { part: 'workgroup', placeholder: 'primary' },
-      { part: 'aws', help: "Empty takes the server's own credentials." },
     ],
   },
 ];
