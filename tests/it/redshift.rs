@@ -607,7 +607,10 @@ fn hostile_values_are_values() {
             let range = Range { from: "2026-11-20T00:00:00Z".into(), to: END.into(), ..Range::default() };
             let (_, statement) = ask::compile(&text, &range, end, &DIALECT).unwrap();
             let rows = database.rows(&statement.text);
-            assert_eq!(rows, [[Some("1".into())]], "{text}\n{}", statement.text);
+            let found: u64 = rows[0][0].as_ref().unwrap().parse().unwrap();
+            // As a pattern it can match others too.
+            let alike = if text.contains(" like ") { found >= 1 } else { found == 1 };
+            assert!(alike, "{text} finds {found}\n{}", statement.text);
         }
     }
     for key in ["it's", "a\"b", "c\\d", "x]y", "'; drop table x; --", "K"] {
