@@ -6,13 +6,14 @@
 // `N passed, N failed`: every test counts as one, and so does every other step. A step whose tool is missing is not run,
 // which is said at the end again; in continuous integration (CI=true) it has failed.
 
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { absent } from "./prerequisites.mjs";
+import { program } from "./program.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const npm = process.platform === "win32" ? "npm.cmd" : "npm";
@@ -33,16 +34,6 @@ const STEPS = [
   { name: "host", title: "Grafana's conformance host", needs: "Go", commands: host, counts: true },
   { name: "frontend", title: "The frontend, the dashboards and the alert rules", commands: frontend },
 ];
-
-/** The program that the Rust tests built. */
-function program() {
-  const built = ["build", "--bin", "lakeapm", "--message-format", "json-render-diagnostics"];
-  const found = spawnSync("cargo", built, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 1 << 28 });
-  const messages = (found.stdout ?? "").split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
-  const binary = messages.findLast((message) => message.executable && message.target.name === "lakeapm")?.executable;
-  if (found.status !== 0 || !binary) throw new Error("the program does not build");
-  return binary;
-}
 
 /** Whether the packages of the root are there as `package-lock.json` names them. */
 function installed() {
@@ -71,13 +62,16 @@ function sqlglot() {
   ];
 }
 
-/** The frontend's own checks, and that every target of every dashboard and every alert rule answers from a demo. */
+/** The frontend's own checks, that the plugin can be packed, and that every target of every dashboard and every alert rule
+ *  answers from a demo. */
 function frontend() {
   const [cwd, binary] = [join(root, "frontend"), program()];
-  const history = join(mkdtempSync(join(tmpdir(), "lakeapm-")), "demo");
+  const folder = mkdtempSync(join(tmpdir(), "lakeapm-"));
+  const history = join(folder, "demo");
   return [
     { program: npm, args: ["ci", "--no-audit", "--no-fund"], cwd },
     ...["typecheck", "lint", "test", "build"].map((name) => ({ program: npm, args: ["run", name], cwd })),
+    { program: npm, args: ["run", "package", "--", "--program", binary, "--out", folder], cwd },
     { program: binary, args: ["demo", "--dir", history, "--queries", "20000", "--days", "15", "--now", "2026-11-20T12:00:00Z"] },
     { program: npm, args: ["run", "targets", "--", "--lakeapm", binary, "--history", history], cwd },
   ];

@@ -81,33 +81,33 @@ pub struct Answered {
 pub fn shape(plan: &Plan, answered: Answered, before: Option<Answered>) -> Result<Answer, Error> {
     let mut said = Said { notices: plan.notices.clone(), cut: false };
     let mut missing = lacking(plan, answered.rows.covered.as_deref());
-    let Answered { statement, rows: answered } = answered;
-    let batches = answered.batches.as_slice();
-    let covered = answered.covered.as_deref();
+    let Answered { statement, rows: Rows { batches, notices, covered, .. } } = answered;
+    let covered = covered.as_deref();
     let rows = match &plan.question {
         Question::Figures(figures) => {
-            let mut groups = read(plan, figures, &statement, &answered, &mut said.notices)?;
+            let mut groups = read(plan, figures, &statement, batches, covered, &mut said.notices)?;
             let earlier = match (plan.before.as_deref(), before) {
                 (Some(Plan { question: Question::Figures(than), .. }), Some(before)) => {
                     let plan = plan.before.as_deref().unwrap_or(plan);
                     let mut earlier = Vec::new();
-                    let groups = read(plan, than, &before.statement, &before.rows, &mut earlier)?;
-                    earlier.extend(uncollected(plan, before.rows.covered.as_deref()));
-                    missing.extend(lacking(plan, before.rows.covered.as_deref()));
-                    earlier.extend(before.rows.notices);
+                    let Rows { batches, notices, covered, .. } = before.rows;
+                    let groups = read(plan, than, &before.statement, batches, covered.as_deref(), &mut earlier)?;
+                    earlier.extend(uncollected(plan, covered.as_deref()));
+                    missing.extend(lacking(plan, covered.as_deref()));
+                    earlier.extend(notices);
                     said.notices.extend(earlier.into_iter().map(|notice| format!("before: {notice}")));
-                    Some(Earlier { plan, figures: than, groups, covered: before.rows.covered })
+                    Some(Earlier { plan, figures: than, groups, covered })
                 }
                 _ => None,
             };
             complete(plan, figures, &mut groups, covered, earlier.as_ref(), &mut said)?;
-            table(plan, &groups.series, &groups.rows)?
+            table(plan, &groups)?
         }
-        Question::List(list) => listed(plan, batches, list.limit, list.limited, &mut said)?,
-        Question::Values(values) => ranked(plan, batches, values, &mut said)?,
+        Question::List(list) => listed(plan, &batches, list.limit, list.limited, &mut said)?,
+        Question::Values(values) => ranked(plan, &batches, values, &mut said)?,
     };
     said.notices.extend(uncollected(plan, covered));
-    said.notices.extend(answered.notices);
+    said.notices.extend(notices);
     Ok(Answer { columns: plan.columns.clone(), rows, notices: said.notices, cut: said.cut, missing })
 }
 
@@ -130,18 +130,44 @@ fn schema(plan: &Plan) -> Arc<Schema> {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-// One row of the answer before it is a batch.
+// One row of the answer before it is a batch, and where its figures begin.
+#[derive(Clone, Copy)]
 struct Row {
     bucket: usize,
     series: usize,
-    values: Vec<Option<Value>>,
-    before: Vec<Option<Value>>,
+    place: usize,
 }
 
-// What a statement answered, before empty buckets are filled.
+// What a statement answered, before empty buckets are filled. The figures of all rows stand in one list: a million lists
+// of five take twice the room.
 struct Groups {
     series: Vec<Series>,
     rows: Vec<Row>,
+    width: usize,
+    values: Vec<Option<Value>>,
+    // At the same places, once there is something to compare with.
+    before: Vec<Option<Value>>,
+}
+
+impl Groups {
+    fn push(&mut self, bucket: usize, series: usize, values: impl IntoIterator<Item = Option<Value>>) {
+        let place = self.values.len();
+        self.values.extend(values);
+        self.values.resize(place + self.width, None);
+        self.rows.push(Row { bucket, series, place });
+    }
+
+    fn values(&self, row: Row) -> &[Option<Value>] {
+        self.values.get(row.place..row.place + self.width).unwrap_or_default()
+    }
+
+    fn value(&self, row: Row, nth: usize) -> Option<Value> {
+        self.values(row).get(nth).copied().flatten()
+    }
+
+    fn before(&self, row: Row, nth: usize) -> Option<Value> {
+        self.before.get(row.place + nth).copied().flatten()
+    }
 }
 
 // The same of the time that it is compared with.
@@ -186,22 +212,28 @@ fn read(
     plan: &Plan,
     figures: &Figures,
     statement: &Statement,
-    answered: &Rows,
+    batches: Vec<RecordBatch>,
+    covered: Option<&[Interval]>,
     notices: &mut Vec<String>,
 ) -> Result<Groups, Error> {
-    let batches = answered.batches.as_slice();
-    let covered = answered.covered.as_deref();
     let labels: HashMap<NaiveDateTime, usize> =
         figures.buckets.iter().flat_map(|buckets| buckets.labels.iter().copied().zip(0..)).collect();
     let kinds: Vec<Kind> =
         plan.columns.iter().filter(|column| column.role == Role::Measure).map(|column| column.kind).collect();
     let picked = figures.pick.map_or(u64::MAX, |pick| pick.count);
     let folds = figures.figures.iter().any(|figure| figure.additive);
-    let mut series: Vec<Series> = Vec::new();
+    let mut read = Groups {
+        series: Vec::new(),
+        rows: Vec::new(),
+        width: figures.figures.len(),
+        values: Vec::new(),
+        before: Vec::new(),
+    };
     let mut places: HashMap<Series, usize> = HashMap::new();
-    let mut rows: Vec<Row> = Vec::new();
     let mut groups = 0;
     let mut at_least = 0;
+    let mut figured: Vec<Option<Value>> = Vec::new();
+    // What was read of the engine's rows is let go at once.
     for batch in batches {
         let mut bucket = None;
         let mut place = None;
@@ -245,10 +277,10 @@ fn read(
                     }
                 }
             };
-            let mut values: Vec<Option<Value>> =
-                values.iter().map(|column| column.get(row).copied().flatten()).collect();
+            figured.clear();
+            figured.extend(values.iter().map(|column| column.get(row).copied().flatten()));
             for (nth, count) in &counts {
-                if let Some(value) = values.get_mut(*nth)
+                if let Some(value) = figured.get_mut(*nth)
                     && u64::try_from(if count.is_valid(row) { count.value(row) } else { 0 }).unwrap_or(0)
                         < figures.min.unwrap_or(0)
                 {
@@ -256,7 +288,7 @@ fn read(
                 }
             }
             let width = width(plan, figures, bucket);
-            for (value, figure) in values.iter_mut().zip(&figures.figures) {
+            for (value, figure) in figured.iter_mut().zip(&figures.figures) {
                 if figure.over_time {
                     *value = value.filter(|_| width > 0.0).map(|value| Value::Number(value.number() / width));
                 }
@@ -272,12 +304,12 @@ fn read(
                 (false, valid) => valid.then(|| column.value(row).to_owned()),
             });
             let found = Series { group: group.collect(), rest };
-            let next = series.len();
+            let next = read.series.len();
             let nth = *places.entry(found).or_insert_with_key(|found| {
-                series.push(found.clone());
+                read.series.push(found.clone());
                 next
             });
-            rows.push(Row { bucket, series: nth, values, before: Vec::new() });
+            read.push(bucket, nth, figured.iter().copied());
         }
     }
     drop(places);
@@ -294,18 +326,21 @@ fn read(
     }
     // What reaches into a time of which nothing was collected is not all that happened in it: the end of a query that
     // began there, the state of a table carried on, the time since what was seen last.
-    for row in &mut rows {
-        if !known(covered, span(plan, figures, row.bucket)) {
-            row.values.fill(None);
+    let Groups { rows, width, values, .. } = &mut read;
+    for row in rows.iter() {
+        if !known(covered, span(plan, figures, row.bucket))
+            && let Some(values) = values.get_mut(row.place..row.place + *width)
+        {
+            values.fill(None);
         }
     }
-    if let (None, 0, [row]) = (&figures.buckets, figures.dimensions, rows.as_mut_slice()) {
+    if let (None, 0, [_]) = (&figures.buckets, figures.dimensions, rows.as_slice()) {
         let range = (plan.window.from, plan.window.to);
-        for (value, nothing) in row.values.iter_mut().zip(empty(plan, figures, covered, range)) {
+        for (value, nothing) in values.iter_mut().zip(empty(plan, figures, covered, range)) {
             *value = value.or(nothing);
         }
     }
-    Ok(Groups { series, rows })
+    Ok(read)
 }
 
 // Seconds of a bucket that have passed.
@@ -334,34 +369,33 @@ fn complete(
     earlier: Option<&Earlier<'_>>,
     said: &mut Said,
 ) -> Result<(), Error> {
-    let Groups { series, rows } = groups;
     if let (Some(earlier), None) = (earlier, figures.pick) {
-        vanished(plan, figures, series, rows, covered, earlier);
+        vanished(plan, figures, groups, covered, earlier);
     }
     match &figures.buckets {
         Some(buckets) => {
             let limit = plan.rows.max(crate::settings::ROWS);
-            if rows.len() as u64 > limit {
+            if groups.rows.len() as u64 > limit {
                 return Err(Error::Points { limit });
             }
-            if figures.dimensions == 0 && series.is_empty() {
-                series.push(Series { group: Vec::new(), rest: false });
+            if figures.dimensions == 0 && groups.series.is_empty() {
+                groups.series.push(Series { group: Vec::new(), rest: false });
             }
             let most = usize::try_from(plan.rows).unwrap_or(usize::MAX) / buckets.starts.len().max(1);
-            if most == 0 && !series.is_empty() {
+            if most == 0 && !groups.series.is_empty() {
                 return Err(Error::Points { limit: plan.rows });
             }
-            if series.len() > most {
-                let all = series.len();
+            if groups.series.len() > most {
+                let all = groups.series.len();
                 said.cut(format!("only the {most} largest of {all} series are shown; `top` chooses them"));
-                keep_largest(series, rows, most);
+                keep_largest(groups, most);
             }
-            fill(plan, figures, buckets, covered, series.len(), rows);
+            fill(plan, figures, buckets, covered, groups);
         }
         None => {
             let limit = usize::try_from(plan.rows).unwrap_or(usize::MAX);
-            if rows.len() > limit {
-                rows.truncate(limit);
+            if groups.rows.len() > limit {
+                groups.rows.truncate(limit);
                 said.cut(format!(
                     "only the first {limit} rows are shown, and there are more; `top` shows the rest as one"
                 ));
@@ -369,33 +403,37 @@ fn complete(
         }
     }
     if let Some(earlier) = earlier {
-        compare(figures, series, rows, earlier);
+        compare(figures, groups, earlier);
     }
-    for value in series.iter_mut().flat_map(|series| &mut series.group) {
+    for value in groups.series.iter_mut().flat_map(|series| &mut series.group) {
         value.get_or_insert_with(|| NONE.to_owned());
     }
+    let mut rows = std::mem::take(&mut groups.rows);
+    let series = groups.series.as_slice();
+    let ranks = ranks(series);
+    let rank = |row: &Row| ranks.get(row.series);
     let direction = figures.pick.map_or(End::Top, |pick| pick.end);
-    let of = |row: &Row| series.get(row.series);
+    let rest = |row: &Row| series.get(row.series).map(|series| series.rest);
     rows.sort_by(|a, b| {
         a.bucket
             .cmp(&b.bucket)
-            .then_with(|| of(a).map(|series| series.rest).cmp(&of(b).map(|series| series.rest)))
-            .then_with(|| by_value(first(a), first(b), direction))
-            .then_with(|| by_group(of(a), of(b)))
+            .then_with(|| rest(a).cmp(&rest(b)))
+            .then_with(|| by_value(groups.value(*a, 0), groups.value(*b, 0), direction))
+            .then_with(|| rank(a).cmp(&rank(b)))
     });
     if let Some(order) = figures.order {
-        let nth = order.by.checked_sub(figures.dimensions);
-        match nth {
+        match order.by.checked_sub(figures.dimensions) {
             Some(nth) => {
-                let value = |row: &Row| row.values.get(nth).copied().flatten();
                 let end = if order.descending { End::Top } else { End::Bottom };
-                rows.sort_by(|a, b| by_value(value(a), value(b), end).then_with(|| by_group(of(a), of(b))));
+                rows.sort_by(|a, b| {
+                    by_value(groups.value(*a, nth), groups.value(*b, nth), end).then_with(|| rank(a).cmp(&rank(b)))
+                });
             }
             None => {
-                let text = |row: &Row| of(row).and_then(|series| series.group.get(order.by).cloned().flatten());
+                let text = |row: &Row| series.get(row.series).and_then(|series| series.group.get(order.by)?.as_deref());
                 rows.sort_by(|a, b| {
                     let so = text(a).cmp(&text(b));
-                    if order.descending { so.reverse() } else { so }.then_with(|| by_group(of(a), of(b)))
+                    if order.descending { so.reverse() } else { so }.then_with(|| rank(a).cmp(&rank(b)))
                 });
             }
         }
@@ -407,42 +445,37 @@ fn complete(
             }
         }
     }
+    groups.rows = rows;
     Ok(())
 }
 
 // Groups that were there in the earlier time and are no more.
-fn vanished(
-    plan: &Plan,
-    figures: &Figures,
-    series: &mut Vec<Series>,
-    rows: &mut Vec<Row>,
-    covered: Option<&[Interval]>,
-    earlier: &Earlier<'_>,
-) {
-    let here: std::collections::HashSet<Series> = series.iter().cloned().collect();
+fn vanished(plan: &Plan, figures: &Figures, groups: &mut Groups, covered: Option<&[Interval]>, earlier: &Earlier<'_>) {
+    let here: std::collections::HashSet<Series> = groups.series.iter().cloned().collect();
     for gone in earlier.groups.series.iter().filter(|gone| !here.contains(gone)) {
-        series.push(gone.clone());
         if figures.buckets.is_none() {
             let values = empty(plan, figures, covered, (plan.window.from, plan.window.to));
-            rows.push(Row { bucket: 0, series: series.len() - 1, values, before: Vec::new() });
+            groups.push(0, groups.series.len(), values);
         }
+        groups.series.push(gone.clone());
     }
 }
 
 // What every row's figures were in the earlier time: bucket by bucket, those that were not picked added up.
-fn compare(figures: &Figures, series: &[Series], rows: &mut [Row], earlier: &Earlier<'_>) {
-    let picked: HashMap<&Series, usize> = series.iter().zip(0..).collect();
-    let rest = series.iter().position(|series| series.rest);
+fn compare(figures: &Figures, groups: &mut Groups, earlier: &Earlier<'_>) {
+    let picked: HashMap<&Series, usize> = groups.series.iter().zip(0..).collect();
+    let rest = groups.series.iter().position(|series| series.rest);
     let mut found: HashMap<(usize, usize), Vec<Option<Value>>> = HashMap::new();
     for row in &earlier.groups.rows {
         let Some(of) = earlier.groups.series.get(row.series) else { continue };
+        let values = earlier.groups.values(*row);
         match (picked.get(of), rest) {
             (Some(nth), _) => {
-                found.insert((row.bucket, *nth), row.values.clone());
+                found.insert((row.bucket, *nth), values.to_vec());
             }
             (None, Some(rest)) => {
-                let sums = found.entry((row.bucket, rest)).or_insert_with(|| vec![None; row.values.len()]);
-                for ((sum, value), figure) in sums.iter_mut().zip(&row.values).zip(&figures.figures) {
+                let sums = found.entry((row.bucket, rest)).or_insert_with(|| vec![None; values.len()]);
+                for ((sum, value), figure) in sums.iter_mut().zip(values).zip(&figures.figures) {
                     if let (true, Some(value)) = (figure.additive, value) {
                         *sum = Some(match (*sum, *value) {
                             (None, value) => value,
@@ -455,39 +488,38 @@ fn compare(figures: &Figures, series: &[Series], rows: &mut [Row], earlier: &Ear
             (None, None) => {}
         }
     }
-    for row in rows {
-        row.before = found.remove(&(row.bucket, row.series)).unwrap_or_else(|| {
+    groups.before = vec![None; groups.values.len()];
+    for row in &groups.rows {
+        let before = found.remove(&(row.bucket, row.series)).unwrap_or_else(|| {
             let bucket = span(earlier.plan, earlier.figures, row.bucket);
             empty(earlier.plan, earlier.figures, earlier.covered.as_deref(), bucket)
         });
+        groups.before.iter_mut().skip(row.place).zip(before).for_each(|(place, value)| *place = value);
     }
 }
 
 // Those with the largest total of the first figure, over all buckets.
-fn keep_largest(series: &mut Vec<Series>, rows: &mut Vec<Row>, most: usize) {
-    let mut totals = vec![0.0; series.len()];
-    for row in rows.iter() {
-        if let (Some(total), Some(value)) = (totals.get_mut(row.series), first(row)) {
+fn keep_largest(groups: &mut Groups, most: usize) {
+    let mut totals = vec![0.0; groups.series.len()];
+    for row in &groups.rows {
+        if let (Some(total), Some(value)) = (totals.get_mut(row.series), groups.value(*row, 0)) {
             *total += value.number();
         }
     }
-    let mut order: Vec<usize> = (0..series.len()).collect();
+    let ranks = ranks(&groups.series);
+    let mut order: Vec<usize> = (0..groups.series.len()).collect();
     let total = |nth: &usize| totals.get(*nth).copied().unwrap_or_default();
-    order.sort_by(|a, b| total(b).total_cmp(&total(a)).then_with(|| by_group(series.get(*a), series.get(*b))));
+    order.sort_by(|a, b| total(b).total_cmp(&total(a)).then_with(|| ranks.get(*a).cmp(&ranks.get(*b))));
     order.truncate(most);
     let kept: HashMap<usize, usize> = order.iter().copied().zip(0..).collect();
-    rows.retain_mut(|row| match kept.get(&row.series) {
+    groups.rows.retain_mut(|row| match kept.get(&row.series) {
         Some(nth) => {
             row.series = *nth;
             true
         }
         None => false,
     });
-    *series = order.into_iter().filter_map(|nth| series.get(nth).cloned()).collect();
-}
-
-fn first(row: &Row) -> Option<Value> {
-    row.values.first().copied().flatten()
+    groups.series = order.into_iter().filter_map(|nth| groups.series.get(nth).cloned()).collect();
 }
 
 fn by_value(a: Option<Value>, b: Option<Value>, end: End) -> std::cmp::Ordering {
@@ -502,12 +534,21 @@ fn by_value(a: Option<Value>, b: Option<Value>, end: End) -> std::cmp::Ordering 
     }
 }
 
-// Groups without a value come last.
-fn by_group(a: Option<&Series>, b: Option<&Series>) -> std::cmp::Ordering {
-    let key = |value: &Option<String>| (value.as_deref().is_none_or(|value| value == NONE), value.clone());
-    let keys =
-        |series: Option<&Series>| -> Vec<_> { series.iter().flat_map(|series| &series.group).map(key).collect() };
-    keys(a).cmp(&keys(b))
+// The place of each group among them; those without a value come last.
+fn ranks(series: &[Series]) -> Vec<usize> {
+    fn key(value: &Option<String>) -> (bool, Option<&str>) {
+        let value = value.as_deref().filter(|value| *value != NONE);
+        (value.is_none(), value)
+    }
+    let mut order: Vec<usize> = (0..series.len()).collect();
+    order.sort_by_cached_key(|nth| series.get(*nth).map(|series| series.group.iter().map(key).collect::<Vec<_>>()));
+    let mut ranks = vec![0; series.len()];
+    for (rank, nth) in order.into_iter().enumerate() {
+        if let Some(place) = ranks.get_mut(nth) {
+            *place = rank;
+        }
+    }
+    ranks
 }
 
 // A bucket without a query is 0 for what adds up and nothing for the rest; one that has not begun, or of which nothing
@@ -580,17 +621,10 @@ fn uncollected(plan: &Plan, covered: Option<&[Interval]>) -> Option<String> {
     Some(said)
 }
 
-fn fill(
-    plan: &Plan,
-    figures: &Figures,
-    buckets: &Buckets,
-    covered: Option<&[Interval]>,
-    series: usize,
-    rows: &mut Vec<Row>,
-) {
+fn fill(plan: &Plan, figures: &Figures, buckets: &Buckets, covered: Option<&[Interval]>, groups: &mut Groups) {
     let width = buckets.starts.len();
-    let mut seen = vec![false; series * width];
-    for row in rows.iter() {
+    let mut seen = vec![false; groups.series.len() * width];
+    for row in &groups.rows {
         if let Some(seen) = seen.get_mut(row.series * width + row.bucket) {
             *seen = true;
         }
@@ -599,11 +633,12 @@ fn fill(
         let (series, bucket) = (nth / width.max(1), nth % width.max(1));
         let from = buckets.starts.get(bucket).copied().unwrap_or(buckets.end);
         let to = buckets.starts.get(bucket + 1).copied().unwrap_or(buckets.end);
-        rows.push(Row { bucket, series, values: empty(plan, figures, covered, (from, to)), before: Vec::new() });
+        groups.push(bucket, series, empty(plan, figures, covered, (from, to)));
     }
 }
 
-fn table(plan: &Plan, series: &[Series], rows: &[Row]) -> Result<RecordBatch, ArrowError> {
+fn table(plan: &Plan, groups: &Groups) -> Result<RecordBatch, ArrowError> {
+    let rows = groups.rows.as_slice();
     let starts: &[DateTime<Utc>] = match &plan.question {
         Question::Figures(Figures { buckets: Some(buckets), .. }) => &buckets.starts,
         _ => &[],
@@ -616,7 +651,7 @@ fn table(plan: &Plan, series: &[Series], rows: &[Row]) -> Result<RecordBatch, Ar
                 Ok(Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC")))
             }
             Role::Dimension => {
-                let value = |row: &Row| series.get(row.series)?.group.get(group)?.as_deref();
+                let value = |row: &Row| groups.series.get(row.series)?.group.get(group)?.as_deref();
                 let texts = rows.iter().map(value);
                 let array = StringArray::from_iter(texts);
                 group += 1;
@@ -626,7 +661,7 @@ fn table(plan: &Plan, series: &[Series], rows: &[Row]) -> Result<RecordBatch, Ar
                 // The columns of a comparison follow those of the figure itself.
                 let earlier = column.role == Role::Before;
                 let nth = if earlier { usize::saturating_sub(measure, 1) } else { measure };
-                let of = |row: &Row| if earlier { row.before.get(nth) } else { row.values.get(nth) }.copied().flatten();
+                let of = |row: &Row| if earlier { groups.before(*row, nth) } else { groups.value(*row, nth) };
                 let values = rows.iter().map(of);
                 let array: ArrayRef = match column.kind {
                     Kind::Integer => Arc::new(Int64Array::from_iter(values.map(|value| value.map(Value::integer)))),
@@ -638,8 +673,7 @@ fn table(plan: &Plan, series: &[Series], rows: &[Row]) -> Result<RecordBatch, Ar
             Role::Change => {
                 let nth = usize::saturating_sub(measure, 1);
                 let change = |row: &Row| {
-                    let now = row.values.get(nth).copied().flatten()?.number();
-                    let before = row.before.get(nth).copied().flatten()?.number();
+                    let (now, before) = (groups.value(*row, nth)?.number(), groups.before(*row, nth)?.number());
                     (before != 0.0).then(|| now / before - 1.0)
                 };
                 Ok(Arc::new(Float64Array::from_iter(rows.iter().map(change))))

@@ -1,13 +1,22 @@
 //! Warehouse → history: what ended in a window is fetched, signed and appended, day by day; then it is settled, and the
 //! hours of a large history are added up.
 
-use chrono::{Days, NaiveDate, NaiveTime};
-use futures::TryStreamExt as _;
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    hash::{DefaultHasher, Hasher as _},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
+use futures::{FutureExt as _, TryStreamExt as _, future};
 
 use crate::{
-    annotation::Reader,
-    history::{self, Appended, Collected, History, record::Harvest},
-    warehouse::{self, Span, Warehouse, history::Engine},
+    annotation::{self, Reader, Source},
+    history::{self, Appended, Collected, History, Lease, record::Harvest},
+    query,
+    settings::{Collecting, Inherit},
+    warehouse::{self, Looking, Span, Warehouse, history::Engine},
 };
 
 /// Why collecting stopped. What was appended before stays.
@@ -33,7 +42,7 @@ pub enum Progress {
 }
 
 /// Collects everything of `warehouse`, called `name`, that ended in the window into the history of `engine`, settles the
-/// days it touched and rolls them up; the sentences are about days of which that could not be done.
+/// days it touched and rolls them up; the sentences are about days that could not be settled.
 ///
 /// Settling comes last, because a query of a later day counts in earlier ones, and it comes after a failure too, for
 /// what was appended before.
@@ -50,8 +59,8 @@ pub async fn collect(
     progress(Progress::Settling);
     let settled = history.settle();
     appended?;
-    let mut notices = settled?.notices;
-    notices.extend(engine.roll_up(|date| progress(Progress::RolledUp(date))).await?.notices);
+    let notices = settled?.notices;
+    engine.roll_up(|| future::ready(()).boxed(), |date| progress(Progress::RolledUp(date))).await?;
     Ok(notices)
 }
 
@@ -78,4 +87,326 @@ async fn append(
         from = to;
     }
     Ok(())
+}
+
+/// How far behind what is known each look begins, unless the settings say otherwise.
+const OVERLAP: TimeDelta = TimeDelta::minutes(10);
+
+/// How far back the first look goes.
+const REACH: TimeDelta = TimeDelta::days(7);
+
+/// How often it looks, and how often where looking wakes somebody who is paid by the minute.
+const EVERY: Duration = Duration::from_secs(60);
+const EVERY_ASLEEP: Duration = Duration::from_secs(3600);
+
+/// How often tables are looked at.
+const TABLES: Duration = Duration::from_secs(3600);
+
+/// How often minutes are settled and hours added up, which reads what is stored.
+const SETTLE: Duration = Duration::from_secs(600);
+
+/// What the warehouse is busy with our statements stays under one part in so many of the time, up to [`LONGEST`].
+const SHARE: u32 = 100;
+
+/// The longest it waits, however slow or broken the warehouse is.
+const LONGEST: Duration = Duration::from_secs(900);
+
+/// Transactions whose signed statement is remembered for those that follow it.
+const TRANSACTIONS: usize = 20_000;
+
+/// What one look did.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tick {
+    /// Until when everything is known now.
+    pub until: DateTime<Utc>,
+    /// What was stored.
+    pub appended: Appended,
+    /// Statements in flight.
+    pub in_flight: usize,
+    /// How long the warehouse was asked.
+    pub asked: Duration,
+    /// How long all of it took.
+    pub took: Duration,
+}
+
+/// Collects from a warehouse into a history, look by look.
+///
+/// A look begins where everything is known, less an overlap for what the warehouse records late, and ends at the warehouse's
+/// own clock; clocks of other machines count nowhere. What was stored before and is as it was is left alone, what is
+/// otherwise is replaced. That a part of time is whole is written only after its queries, so a look that is cut off at
+/// any moment is begun again, and no query is there twice or missing.
+pub struct Collector {
+    warehouse: Arc<dyn Warehouse>,
+    engine: Arc<Engine>,
+    reader: Reader,
+    set: Collecting,
+    // What is stored of what is seen again: the key of each query, when it was seen, and a hash of it with its touches.
+    recent: HashMap<u64, (DateTime<Utc>, u64)>,
+    signed: Signed,
+    looked: Option<Instant>,
+    settled: Option<Instant>,
+}
+
+impl Collector {
+    /// Nothing is asked yet.
+    pub fn new(warehouse: Arc<dyn Warehouse>, engine: Arc<Engine>, reader: Reader, set: Collecting) -> Collector {
+        Collector {
+            warehouse,
+            engine,
+            reader,
+            set,
+            recent: HashMap::new(),
+            signed: Signed::default(),
+            looked: None,
+            settled: None,
+        }
+    }
+
+    fn history(&self) -> &Arc<History> {
+        self.engine.history()
+    }
+
+    /// The right to collect, if no other process has it.
+    ///
+    /// # Errors
+    /// The folder of the history.
+    pub fn elect(&self) -> Result<Option<Lease>, Error> {
+        Ok(self.history().lease(self.warehouse.name())?)
+    }
+
+    /// One look. A history that lags far behind is caught up in it, day by day.
+    ///
+    /// # Errors
+    /// The warehouse or the history; what was stored before stays, and the next look begins where this one ended.
+    pub async fn tick(&mut self, mut progress: impl FnMut(Appended)) -> Result<Tick, Error> {
+        let started = Instant::now();
+        let mut tick = Tick::default();
+        let name = self.warehouse.name().to_owned();
+        let now = asked(&mut tick, self.warehouse.clock()).await?;
+        let known = self.history().collected_until(&name)?;
+        let overlap = span(self.set.overlap).unwrap_or(OVERLAP);
+        let first = now - span(self.set.reach).unwrap_or(REACH);
+        // A clock that was set back has nothing new to tell, and what it told before may have changed.
+        let from = known.map_or(first, |until| until.min(now) - overlap);
+        tick.until = known.unwrap_or(now);
+        self.recent.retain(|_, (seen, _)| *seen >= now - overlap - overlap);
+
+        let mut piece = from;
+        while piece < now {
+            let midnight =
+                piece.date_naive().checked_add_days(Days::new(1)).map(|date| date.and_time(NaiveTime::MIN).and_utc());
+            let to = midnight.unwrap_or(now).min(now);
+            let warehouse = self.warehouse.clone();
+            let mut parts = warehouse.collect(Span { from: piece, to });
+            while let Some(mut part) = asked(&mut tick, parts.try_next()).await? {
+                if self.set.inherit == Inherit::Transaction {
+                    self.signed.inherit(&mut part, &self.reader);
+                }
+                // Seen again by the next look are those of its overlap, and those before this one.
+                let again = |ended: DateTime<Utc>| ended >= now - overlap || ended < from;
+                let keys = self.changed(&mut part, now, again);
+                if part != Harvest::default() {
+                    let appended = self.append(part, Vec::new()).await?;
+                    add(&mut tick.appended, &appended);
+                    progress(appended);
+                }
+                self.recent.extend(keys);
+            }
+            // Only now is it known to be whole.
+            self.append(Harvest::default(), vec![Collected { warehouse: name.clone(), from: piece, to }]).await?;
+            tick.until = tick.until.max(to);
+            piece = to;
+        }
+
+        let every = span(self.set.tables).and_then(|every| every.to_std().ok()).unwrap_or(TABLES);
+        let tables = self.looked.is_none_or(|at| at.elapsed() >= every);
+        let looked = asked(&mut tick, self.warehouse.look(Looking { in_flight: true, tables })).await?;
+        tick.in_flight = looked.in_flight.as_ref().map_or(0, |look| look.queries.len());
+        if looked != Harvest::default() {
+            add(&mut tick.appended, &self.append(looked, Vec::new()).await?);
+        }
+        if tables {
+            self.looked = Some(Instant::now());
+            if let Some(days) = self.set.keep
+                && let Some(before) = now.date_naive().checked_sub_days(Days::new(days.max(1).into()))
+            {
+                self.history().expire(before)?;
+            }
+        }
+        tick.took = started.elapsed();
+        Ok(tick)
+    }
+
+    /// Settles minutes and adds hours up, if that is due; the sentences are about days of which that could not be done.
+    ///
+    /// # Errors
+    /// The history.
+    pub async fn settle(&mut self, at_once: bool) -> Result<Vec<String>, Error> {
+        if !at_once && self.settled.is_some_and(|at| at.elapsed() < SETTLE) {
+            return Ok(Vec::new());
+        }
+        let history = self.history().clone();
+        let settled = tokio::task::spawn_blocking(move || history.settle());
+        let notices = settled.await.map_err(|_| history::Error::Panicked)??.notices;
+        self.engine.roll_up(|| future::ready(()).boxed(), |_| ()).await?;
+        self.settled = Some(Instant::now());
+        Ok(notices)
+    }
+
+    /// Looks again and again, as long as it is let; every look is told of. Another process that collects already goes on
+    /// alone, and this one takes over when that has ended.
+    pub async fn run(mut self, mut tell: impl FnMut(Told<'_>)) {
+        let asleep = self.warehouse.sleeps().await.unwrap_or(false);
+        let every = span(self.set.every).and_then(|every| every.to_std().ok());
+        let every = every.unwrap_or(if asleep { EVERY_ASLEEP } else { EVERY });
+        let mut lease = None;
+        let mut failures = 0_u32;
+        let mut waits = false;
+        loop {
+            if lease.is_none() {
+                match self.elect() {
+                    Ok(Some(ours)) => lease = Some(ours),
+                    Ok(None) if !waits => {
+                        waits = true;
+                        tell(Told::Waits);
+                    }
+                    Ok(None) => {}
+                    Err(error) => tell(Told::Failed(&error, every)),
+                }
+            }
+            if lease.is_none() {
+                tokio::time::sleep(every.min(Duration::from_secs(30))).await;
+                continue;
+            }
+            let looked = match self.tick(|appended| tell(Told::Appended(appended))).await {
+                Ok(tick) => self.settle(false).await.map(|notices| (tick, notices)),
+                Err(error) => Err(error),
+            };
+            let pause = match looked {
+                Ok((tick, notices)) => {
+                    failures = 0;
+                    let rest = tick.asked.saturating_mul(SHARE - 1).clamp(every, LONGEST.max(every));
+                    tell(Told::Looked(&tick, &notices, rest));
+                    rest.saturating_sub(tick.took.saturating_sub(tick.asked))
+                }
+                Err(error) => {
+                    failures = failures.saturating_add(1);
+                    let rest = every.saturating_mul(1 << failures.min(6)).min(LONGEST.max(every));
+                    tell(Told::Failed(&error, rest));
+                    rest
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    // Leaves out what is stored as it is; the keys that are stored once what is left is.
+    fn changed(
+        &self,
+        part: &mut Harvest,
+        now: DateTime<Utc>,
+        again: impl Fn(DateTime<Utc>) -> bool,
+    ) -> Vec<(u64, (DateTime<Utc>, u64))> {
+        let key_of = |transaction: &Option<String>, id: &str, started: DateTime<Utc>| hash((transaction, id, started));
+        let mut touched: HashMap<u64, u64> = HashMap::new();
+        for touch in part.touches.iter().filter(|touch| again(touch.ended_at)) {
+            // In whatever order they come.
+            let sum = touched.entry(key_of(&touch.transaction_id, &touch.query_id, touch.started_at)).or_default();
+            *sum = sum.wrapping_add(hash(format!("{touch:?}")));
+        }
+        let mut keys = Vec::new();
+        let mut same = HashSet::new();
+        for query in part.queries.iter().filter(|query| query.ended_at.is_some_and(&again)) {
+            let key = key_of(&query.transaction_id, &query.query_id, query.started_at);
+            let found = hash((format!("{query:?}"), touched.get(&key)));
+            if self.recent.get(&key).is_some_and(|(_, known)| *known == found) {
+                same.insert(key);
+            }
+            keys.push((key, (now, found)));
+        }
+        if !same.is_empty() {
+            let stays =
+                |transaction: &Option<String>, id: &str, started| !same.contains(&key_of(transaction, id, started));
+            part.queries.retain(|query| stays(&query.transaction_id, &query.query_id, query.started_at));
+            part.touches.retain(|touch| stays(&touch.transaction_id, &touch.query_id, touch.started_at));
+        }
+        keys
+    }
+
+    async fn append(&self, part: Harvest, collected: Vec<Collected>) -> Result<Appended, Error> {
+        let (history, reader) = (self.history().clone(), self.reader.clone());
+        let appended = tokio::task::spawn_blocking(move || history.append(&part, &collected, &reader));
+        Ok(appended.await.map_err(|_| history::Error::Panicked)??)
+    }
+}
+
+/// What a collector tells whoever lets it run.
+#[derive(Debug)]
+pub enum Told<'a> {
+    /// Another process collects already.
+    Waits,
+    /// A part was stored.
+    Appended(Appended),
+    /// A look is over: what it did, what is to be said, and how long until the next.
+    Looked(&'a Tick, &'a [String], Duration),
+    /// A look failed, and is tried again after a while.
+    Failed(&'a Error, Duration),
+}
+
+fn hash(of: impl std::hash::Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn span(set: Option<query::Duration>) -> Option<TimeDelta> {
+    set.and_then(query::Duration::seconds).map(|seconds| TimeDelta::milliseconds((seconds * 1e3) as i64))
+}
+
+fn add(sum: &mut Appended, more: &Appended) {
+    sum.queries += more.queries;
+    sum.others += more.others;
+    sum.corrected += more.corrected;
+    sum.lost += more.lost;
+    sum.bytes += more.bytes;
+}
+
+// The time that passes while the warehouse is asked counts as its own.
+async fn asked<T, E>(tick: &mut Tick, asking: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let begun = Instant::now();
+    let answered = asking.await;
+    tick.asked += begun.elapsed();
+    answered
+}
+
+/// The last signed statement of each transaction.
+#[derive(Default)]
+struct Signed {
+    texts: HashMap<String, String>,
+    order: VecDeque<String>,
+}
+
+impl Signed {
+    // In the order they were sent, what is not signed takes over what was said before it in its transaction.
+    fn inherit(&mut self, part: &mut Harvest, reader: &Reader) {
+        let mut order: Vec<usize> = (0..part.queries.len()).collect();
+        order.sort_by_key(|nth| part.queries.get(*nth).map(|query| query.started_at));
+        for nth in order {
+            let Some(query) = part.queries.get_mut(nth) else { continue };
+            let Some(transaction) = query.transaction_id.clone() else { continue };
+            let source = Source { text: &query.text, truncated: query.text_truncated, ..Source::default() };
+            if reader.annotations(&source).signed() {
+                if self.texts.insert(transaction.clone(), query.text.clone()).is_none() {
+                    self.order.push_back(transaction);
+                }
+                while self.order.len() > TRANSACTIONS
+                    && let Some(oldest) = self.order.pop_front()
+                {
+                    self.texts.remove(&oldest);
+                }
+            } else if let Some(text) = self.texts.get(&transaction) {
+                query.text = annotation::inherited(&query.text, text, "transaction");
+            }
+        }
+    }
 }

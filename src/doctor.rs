@@ -10,7 +10,7 @@ use crate::{
     ask,
     history::{History, Table},
     settings::Settings,
-    warehouse::{Warehouse as _, history::Engine},
+    warehouse::{self, Finding, Warehouse as _, history::Engine},
 };
 
 /// What was found of one thing.
@@ -103,6 +103,51 @@ const ANSWER: &str = "answer";
 
 fn said(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+/// Looks at the warehouse that the settings name, if it is reached over a network, then at the history, if there is one.
+pub async fn examine_all(settings: &Settings, folder: Option<&Path>) -> Report {
+    let opened = warehouse::entry(&settings.warehouse).and_then(|entry| entry.open).map(|open| open(settings));
+    let mut report = Report { message: String::new(), checks: Vec::new(), until: None };
+    let mut answers = None;
+    match opened {
+        None => {}
+        Some(Err(error)) => return Report::failed("settings", error.to_string(), None),
+        Some(Ok(warehouse)) => {
+            for Finding { name, well, says, mend } in warehouse.examine().await {
+                let state = match well {
+                    None => State::Error,
+                    Some(false) => State::Warning,
+                    Some(true) => State::Ok,
+                };
+                report.add(name, state, says, mend);
+            }
+            if report.state() == State::Error {
+                return report.concluded();
+            }
+            answers = Some(format!("the warehouse `{}` answers", warehouse.name()));
+        }
+    }
+    match (folder, answers) {
+        (Some(folder), answers) => {
+            if answers.is_some() && !folder.exists() {
+                report.add(
+                    "history",
+                    State::Warning,
+                    format!("there is no history at {} yet", folder.display()),
+                    Some("start the collector: lakeapm collect --config FILE".to_owned()),
+                );
+                report.add(ANSWER, State::Ok, answers.unwrap_or_default(), None);
+                return report.concluded();
+            }
+            let of = examine(settings, folder).await;
+            report.checks.extend(of.checks);
+            report.until = of.until;
+        }
+        (None, Some(answers)) => report.add(ANSWER, State::Ok, answers, None),
+        (None, None) => return Report::failed("settings", "the settings name no history and no warehouse", None),
+    }
+    report.concluded()
 }
 
 /// Looks at a history and at what the settings make of it.

@@ -12,12 +12,13 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-// Freed memory goes back to the system after half a second instead of after 10 ms: a question frees and takes the same
-// pages a hundred times, and having them zeroed each time was 11 % of the benchmark's questions.
+// Freed memory goes back to the system half a minute after (three seconds times `arena_purge_mult`), not at once: a question
+// frees and takes the same pages a hundred times, and so do the questions of one dashboard. Having the system clear them
+// each time was a quarter of the benchmark's time where it has to ask a hypervisor for them.
 #[allow(unsafe_code)]
 fn keep_pages() {
     // `mi_option_purge_delay` of mimalloc.h, in milliseconds.
     const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
     // SAFETY: sets one number in a table of options; an unknown option is ignored.
-    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, 500) }
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, 3_000) }
 }

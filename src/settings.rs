@@ -5,6 +5,7 @@
 
 pub mod link;
 pub mod names;
+mod reach;
 
 use std::{
     collections::HashMap,
@@ -17,6 +18,7 @@ use toml::{Spanned, Value};
 
 pub use link::Link;
 pub use names::{Name, Names, Place};
+pub use reach::{Auth, Aws, Collecting, Inherit, Mode, Tls, TlsMode};
 
 use crate::{
     annotation::{self, Privacy, Reader, Secret},
@@ -29,6 +31,30 @@ use crate::{
 pub struct Settings {
     /// The warehouse, by its name in [`crate::warehouse::WAREHOUSES`].
     pub warehouse: String,
+    /// The host it listens on.
+    pub host: String,
+    /// The port; none = the warehouse's usual one.
+    pub port: Option<u16>,
+    /// The database that is logged in to.
+    pub database: String,
+    /// The login.
+    pub user: String,
+    /// How the login is proved.
+    pub auth: Auth,
+    /// The login's password. A secret.
+    pub password: Option<Secret>,
+    /// Where temporary credentials come from.
+    pub aws: Aws,
+    /// An access key of AWS, where no profile is used. A secret.
+    pub aws_access_key: Option<Secret>,
+    /// Its secret half. A secret.
+    pub aws_secret_key: Option<Secret>,
+    /// How the connection is encrypted.
+    pub tls: Tls,
+    /// Who answers.
+    pub mode: Mode,
+    /// What the collector does.
+    pub collect: Collecting,
     /// The folder of the history.
     pub history: Option<PathBuf>,
     /// Users' own rules: what fills a dimension when queries are stored, and whose queries are when they are read.
@@ -234,6 +260,10 @@ impl Settings {
             Settings::parse(&text).map_err(|(line, message)| Error::Wrong { path: path.to_owned(), line, message })?;
         settings.source.path = Some(path.into());
         let folder = path.parent().unwrap_or(Path::new(""));
+        if settings.tls.pem().is_none() {
+            let file = settings.tls.ca.take().filter(|file| !file.is_empty());
+            settings.tls.ca = file.map(|file| folder.join(file).to_string_lossy().into_owned());
+        }
         for names in &mut settings.names {
             if let Names::File(file) = names {
                 *file = folder.join(&file);
@@ -265,8 +295,15 @@ impl Settings {
         }
         let mut settings: Settings =
             serde_json::from_value(serde_json::Value::Object(fields)).map_err(|_| Error::NoObject)?;
-        if let Some(key) = secrets.get("people_key").filter(|key| !key.is_empty()) {
-            settings.people_key = Some(Secret::new(key.clone()));
+        for (name, place) in [
+            ("people_key", &mut settings.people_key),
+            ("password", &mut settings.password),
+            ("aws_access_key", &mut settings.aws_access_key),
+            ("aws_secret_key", &mut settings.aws_secret_key),
+        ] {
+            if let Some(secret) = secrets.get(name).filter(|secret| !secret.is_empty()) {
+                *place = Some(Secret::new(secret.clone()));
+            }
         }
         settings.reader()?;
         settings.check_links()?;

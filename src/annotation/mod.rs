@@ -30,6 +30,7 @@ mod dbt;
 mod dimension;
 mod format;
 mod generic;
+mod inherit;
 mod intermix;
 mod json;
 mod lexer;
@@ -48,6 +49,7 @@ use std::{borrow::Cow, mem};
 
 pub use dimension::{Dimension, Dimensions};
 pub use format::{FORMATS, Format, Key, Rank, Take, table};
+pub use inherit::{INHERITED, inherited, without_comments};
 pub use privacy::{People, Privacy, Secret, Texts};
 pub use rule::{Assign, Error, Fill, Origin, Rule};
 pub use statement::{Statement, fingerprint, hex, normalise, statement};
@@ -56,6 +58,7 @@ use dimension::clean;
 use format::{map, plain, qualified, within};
 use note::{Found, Note, Pair, Pairs, Piece, beside, get, has, head, pieces};
 use rest::without;
+use serde::Deserialize;
 
 /// How many raw keys one statement may have; the rest is not read.
 pub const KEYS: usize = 64;
@@ -77,6 +80,38 @@ pub struct Source<'a> {
     pub user: Option<&'a str>,
     /// The queue, resource group or workgroup.
     pub queue: Option<&'a str>,
+}
+
+/// The same as people write it: a line of the command line's, a statement to try rules on.
+#[derive(Debug, Default, Clone, Deserialize)]
+pub struct Recorded {
+    /// The SQL text.
+    pub sql: String,
+    /// The warehouse kept only the text's beginning.
+    #[serde(default)]
+    pub truncated: bool,
+    /// See [`Source::label`].
+    pub label: Option<String>,
+    /// See [`Source::client`].
+    pub client: Option<String>,
+    /// See [`Source::user`].
+    pub user: Option<String>,
+    /// See [`Source::queue`].
+    pub queue: Option<String>,
+}
+
+impl Recorded {
+    /// What is to be read.
+    pub fn source(&self) -> Source<'_> {
+        Source {
+            text: &self.sql,
+            truncated: self.truncated,
+            label: self.label.as_deref(),
+            client: self.client.as_deref(),
+            user: self.user.as_deref(),
+            queue: self.queue.as_deref(),
+        }
+    }
 }
 
 /// A raw key, its value and where they come from.

@@ -71,6 +71,11 @@ impl Secret {
         Secret(secret)
     }
 
+    /// The secret itself, for whom it is meant.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
     /// Whether it says nothing.
     pub fn is_blank(&self) -> bool {
         self.0.trim().is_empty()

@@ -24,13 +24,8 @@ const TABLES: &[(&str, &str)] = &[
 #[serde(deny_unknown_fields)]
 struct Case {
     name: String,
-    sql: String,
-    #[serde(default)]
-    truncated: bool,
-    label: Option<String>,
-    client: Option<String>,
-    user: Option<String>,
-    queue: Option<String>,
+    #[serde(flatten)]
+    recorded: Recorded,
     #[serde(default)]
     rules: Vec<Rule>,
     /// What `lakeapm annotations` prints.
@@ -39,19 +34,6 @@ struct Case {
     text: Option<String>,
     /// The formats that read something, in order of precedence, where the case is about that.
     formats: Option<Vec<String>>,
-}
-
-impl Case {
-    fn source(&self) -> Source<'_> {
-        Source {
-            text: &self.sql,
-            truncated: self.truncated,
-            label: self.label.as_deref(),
-            client: self.client.as_deref(),
-            user: self.user.as_deref(),
-            queue: self.queue.as_deref(),
-        }
-    }
 }
 
 fn cases() -> Vec<(&'static str, Case)> {
@@ -81,7 +63,7 @@ fn the_corpus_is_read_as_expected() {
     let mut failures = Vec::new();
     for (table, case) in cases() {
         let reader = Reader::new(&case.rules).unwrap();
-        let reading = reader.read(&case.source());
+        let reading = reader.read(&case.recorded.source());
         let mut out = Vec::new();
         difference(&case.want, &reading.json(), "", &mut out);
         if let Some(text) = &case.text
@@ -95,7 +77,7 @@ fn the_corpus_is_read_as_expected() {
             out.push(format!("    formats: wanted {formats:?}, got {:?}", reading.formats));
         }
         if !out.is_empty() {
-            failures.push(format!("{table}.jsonl, {}: {}\n{}", case.name, case.sql, out.join("\n")));
+            failures.push(format!("{table}.jsonl, {}: {}\n{}", case.name, case.recorded.sql, out.join("\n")));
         }
     }
     assert!(failures.is_empty(), "{} cases are read differently:\n{}", failures.len(), failures.join("\n"));
@@ -113,7 +95,9 @@ fn the_corpus_is_large_and_names_each_case_once() {
     let double = names.windows(2).find(|pair| pair[0] == pair[1]);
     assert_eq!(double, None, "two cases have one name");
     for format in FORMATS {
-        let named = |case: &Case| Reader::new(&case.rules).unwrap().read(&case.source()).formats.contains(&format.name);
+        let named = |case: &Case| {
+            Reader::new(&case.rules).unwrap().read(&case.recorded.source()).formats.contains(&format.name)
+        };
         let count = cases.iter().filter(|(_, case)| named(case)).count();
         assert!(count >= 2, "the corpus has {count} cases of the format {}, fewer than 2", format.name);
     }

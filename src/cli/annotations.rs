@@ -7,26 +7,14 @@ use std::{
     str,
 };
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::{AnnotationsArgs, Error, print};
 use crate::{
-    annotation::{Reader, Source},
+    annotation::{Reader, Recorded},
     query::nearest,
     settings::Settings,
 };
-
-#[derive(Deserialize)]
-struct Line {
-    sql: String,
-    #[serde(default)]
-    truncated: bool,
-    label: Option<String>,
-    client: Option<String>,
-    user: Option<String>,
-    queue: Option<String>,
-}
 
 /// Reads JSON lines and answers with JSON lines.
 pub fn run(args: &AnnotationsArgs) -> Result<(), Error> {
@@ -56,16 +44,8 @@ pub fn run(args: &AnnotationsArgs) -> Result<(), Error> {
         if line.trim().is_empty() {
             continue;
         }
-        let line: Line = serde_json::from_str(line).map_err(|_| wrong(explained(line)))?;
-        let reading = reader.read(&Source {
-            text: &line.sql,
-            truncated: line.truncated,
-            label: line.label.as_deref(),
-            client: line.client.as_deref(),
-            user: line.user.as_deref(),
-            queue: line.queue.as_deref(),
-        });
-        writeln!(out, "{}", reading.json())?;
+        let line: Recorded = serde_json::from_str(line).map_err(|_| wrong(explained(line)))?;
+        writeln!(out, "{}", reader.read(&line.source()).json())?;
     }
     Ok(out.flush()?)
 }
@@ -129,7 +109,7 @@ mod tests {
             ("{\"sql\":\"\",\"user\":[]}", "found a list as `user`, expected a text or null"),
         ];
         for (line, expected) in CASES {
-            assert!(serde_json::from_str::<Line>(line).is_err(), "{line}");
+            assert!(serde_json::from_str::<Recorded>(line).is_err(), "{line}");
             assert_eq!(explained(line), *expected, "{line}");
         }
     }

@@ -197,7 +197,7 @@ mod tests {
         const CASES: &[(&[&str], &str)] = &[
             (
                 &["qury"],
-                "found `qury`, expected a command: `demo`, `query`, `sql`, `annotations`, `doctor` or `bench`; the nearest is `query`",
+                "found `qury`, expected a command: `demo`, `query`, `sql`, `annotations`, `collect`, `doctor` or `bench`; the nearest is `query`",
             ),
             (&["query"], "found no `<TEXT>`, expected `lakeapm query <TEXT>`"),
             (

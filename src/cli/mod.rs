@@ -6,6 +6,7 @@ mod annotations;
 mod arguments;
 mod bench;
 mod chart;
+mod collect;
 mod demo;
 mod doctor;
 mod print;
@@ -24,7 +25,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     annotation::{self, Reader},
-    ask, collect,
+    ask,
     history::{self, History},
     query, settings,
     warehouse::{self, Warehouse},
@@ -48,6 +49,8 @@ enum Command {
     Sql(SqlArgs),
     /// Read the annotations of SQL: in, one JSON object a line {"sql": "…"}; out, what its comments say
     Annotations(AnnotationsArgs),
+    /// Collect what a warehouse records into a history, again and again
+    Collect(CollectArgs),
     /// Look whether a history and its settings work, what they cannot answer, and what mends it
     Doctor(DoctorArgs),
     /// Measure the annotation reader, the writer and the engine
@@ -146,6 +149,16 @@ struct DoctorArgs {
 }
 
 #[derive(Debug, Args)]
+struct CollectArgs {
+    /// The settings, TOML: the warehouse, and the history it is collected into
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Look once and end
+    #[arg(long)]
+    once: bool,
+}
+
+#[derive(Debug, Args)]
 struct BenchArgs {
     /// Measure questions on this history, a demo; without it, reading and writing
     #[arg(long, value_name = "DIR")]
@@ -185,7 +198,7 @@ enum Error {
     #[error(transparent)]
     Settings(#[from] settings::Error),
     #[error(transparent)]
-    Collect(#[from] collect::Error),
+    Collect(#[from] crate::collect::Error),
     #[error(transparent)]
     Rules(#[from] annotation::Error),
     #[error("cannot read {name}: {cause}")]
@@ -283,6 +296,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Query(args) => answer(args).await,
         Command::Sql(args) => sql(&args),
         Command::Annotations(args) => annotations::run(&args),
+        Command::Collect(args) => collect::run(&args).await,
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Bench(args) => bench::run(args).await,
     }
@@ -335,7 +349,7 @@ async fn open(
     source: &Source,
     text: &str,
     range: &ask::Range,
-) -> Result<(Box<dyn Warehouse>, settings::Settings), Error> {
+) -> Result<(Arc<dyn Warehouse>, settings::Settings), Error> {
     let unlimited = settings::Limits { timeout: u64::from(u32::MAX), ..settings::Limits::default() };
     let unset = || {
         let mut settings = settings::Settings::default();
@@ -349,6 +363,10 @@ async fn open(
             // Rules are applied when queries are collected; a wrong one is told at once.
             Reader::new(&settings.rules)?;
             let named = settings.history.clone().filter(|folder| !folder.as_os_str().is_empty());
+            let live = settings.mode == settings::Mode::Live || named.is_none();
+            if let Some(warehouse) = live.then(|| reached(&settings)).transpose()?.flatten() {
+                return Ok((warehouse, settings));
+            }
             (named.ok_or_else(|| settings::Error::NoHistory(config.clone()))?, settings)
         }
         (None, None) => {
@@ -365,5 +383,21 @@ async fn open(
     };
     let history = Arc::new(History::open(&folder)?);
     let engine = warehouse::history::Engine::new(history)?.configured(&settings)?;
-    Ok((Box::new(engine), settings))
+    Ok((Arc::new(engine), settings))
+}
+
+// The warehouse that the settings name, if it is one that is reached over a network.
+fn reached(settings: &settings::Settings) -> Result<Option<Arc<dyn Warehouse>>, Error> {
+    let name = settings.warehouse.as_str();
+    if name.is_empty() || name == "demo" {
+        return Ok(None);
+    }
+    match warehouse::entry(name) {
+        Some(entry) => Ok(entry.open.map(|open| open(settings)).transpose()?),
+        None => {
+            let known: Vec<String> = warehouse::WAREHOUSES.iter().map(|entry| format!("`{}`", entry.name)).collect();
+            let name = query::glance(name);
+            Err(Error::Argument(format!("found the warehouse `{name}`, expected one of {}", known.join(", "))))
+        }
+    }
 }

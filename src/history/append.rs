@@ -207,7 +207,7 @@ impl History {
         }
         manifest.files.extend(written);
         manifest.files.sort_by(|a, b| (a.table, a.min_end, &a.name).cmp(&(b.table, b.min_end, &b.name)));
-        manifest.collected.extend(day.collected.into_iter().cloned());
+        manifest.know(day.collected.into_iter().cloned());
         manifest.generation = generation;
         manifest::sync_folder(&folder).map_err(|cause| Error::Io { path: folder.clone(), cause })?;
         manifest.replace(&folder)

@@ -100,6 +100,22 @@ impl Manifest {
         }
     }
 
+    /// Adds intervals that are known to be whole; those of one warehouse that meet are one.
+    pub fn know(&mut self, more: impl IntoIterator<Item = Collected>) {
+        self.collected.extend(more);
+        self.collected.sort_by(|a, b| (&a.warehouse, a.from, a.to).cmp(&(&b.warehouse, b.from, b.to)));
+        let mut whole: Vec<Collected> = Vec::with_capacity(self.collected.len());
+        for next in std::mem::take(&mut self.collected) {
+            match whole.last_mut() {
+                Some(last) if last.warehouse == next.warehouse && next.from <= last.to => {
+                    last.to = last.to.max(next.to)
+                }
+                _ => whole.push(next),
+            }
+        }
+        self.collected = whole;
+    }
+
     /// Every file it names.
     pub fn named(&self) -> impl Iterator<Item = &Entry> {
         let worked_out = self.settled.iter().chain(&self.rolled).flat_map(|settled| &settled.files);
@@ -136,5 +152,23 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
         true => File::open(folder)?.sync_all(),
         // Folders cannot be opened there; the rename itself is journalled.
         false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+    use super::*;
+
+    #[test]
+    fn intervals_that_meet_are_one() {
+        let at = |minute: i64| DateTime::from_timestamp(minute * 60, 0).unwrap();
+        let of = |warehouse: &str, from, to| Collected { warehouse: warehouse.into(), from: at(from), to: at(to) };
+        let mut manifest = Manifest::default();
+        for interval in [of("a", 0, 10), of("b", 5, 6), of("a", 8, 20), of("a", 20, 30), of("a", 31, 32), of("a", 1, 2)]
+        {
+            manifest.know([interval]);
+        }
+        assert_eq!(manifest.collected, [of("a", 0, 30), of("a", 31, 32), of("b", 5, 6)]);
     }
 }

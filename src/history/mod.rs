@@ -47,7 +47,7 @@ pub use append::Appended;
 pub use flight::InFlight;
 pub use manifest::{Collected, Entry, Manifest, Settled};
 pub use rates::Rates;
-pub use rollups::{Rollable, RolledDay};
+pub use rollups::{Hours, Rollable, RolledDay, Rolling};
 pub use schema::Table;
 pub use settle::Settling;
 pub use tally::{Minute, Minutes, Step, Waits};
@@ -172,6 +172,12 @@ impl DemoClock {
             }
         }
     }
+}
+
+/// The right to collect from a warehouse into a history, as long as it lives.
+#[derive(Debug)]
+pub struct Lease {
+    _file: File,
 }
 
 /// A history folder.
@@ -302,6 +308,53 @@ impl History {
         let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
         file.lock().map_err(failed)?;
         Ok(file)
+    }
+
+    /// The history in a folder; a new one where there is none and the folder is empty or not there.
+    pub fn open_or_create(root: &Path) -> Result<History, Error> {
+        let empty = || fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_none());
+        match History::open(root) {
+            Err(Error::Absent(_)) => History::create(root, None),
+            Err(Error::Foreign(_)) if empty() => History::create(root, None),
+            opened => opened,
+        }
+    }
+
+    /// Until when everything of a warehouse is known; none if nothing of it ever was.
+    pub fn collected_until(&self, warehouse: &str) -> Result<Option<DateTime<Utc>>, Error> {
+        for date in self.days()?.into_iter().rev() {
+            let manifest = self.manifest(&self.day_folder(date))?;
+            let of = manifest.collected.iter().filter(|interval| interval.warehouse == warehouse);
+            if let Some(until) = of.map(|interval| interval.to).max() {
+                return Ok(Some(until));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Removes the days before a date; how many there were.
+    pub fn expire(&self, before: NaiveDate) -> Result<usize, Error> {
+        let _lock = self.lock()?;
+        let old: Vec<NaiveDate> = self.days()?.into_iter().filter(|date| *date < before).collect();
+        for date in &old {
+            let folder = self.day_folder(*date);
+            fs::remove_dir_all(&folder).map_err(|cause| Error::Io { path: folder.clone(), cause })?;
+        }
+        Ok(old.len())
+    }
+
+    /// What one process holds at a time, of those that collect from a warehouse into this history; none if another one has it.
+    /// The operating system gives it back when the process dies.
+    pub fn lease(&self, warehouse: &str) -> Result<Option<Lease>, Error> {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+        let path = self.root.join(format!("lakeapm.{}.collector", warehouse.chars().map(plain).collect::<String>()));
+        let failed = |cause| Error::Io { path: path.clone(), cause };
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lease { _file: file })),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(cause)) => Err(failed(cause)),
+        }
     }
 
     /// The days that have a folder, in order.

@@ -6,20 +6,26 @@
 //! rolled up anew, and is read query by query meanwhile.
 
 use std::{
+    fmt,
+    fs::{self, File, TryLockError},
     path::PathBuf,
     sync::{Arc, atomic::AtomicU32},
 };
 
 use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, NaiveDate, Utc};
+use tempfile::TempDir;
 
 use super::{
     Entry, Error, History, Interval,
-    append::{Target, remove_unnamed},
+    append::{Target, Writing, remove_unnamed},
     manifest::{self, Manifest, Settled},
     schema::Table,
     settle::midnight,
 };
+
+/// What the folders of unfinished rollups begin with.
+const SCRATCH: &str = ".rollup-";
 
 /// Changes with what a rollup holds.
 const VERSION: u32 = 1;
@@ -121,14 +127,16 @@ impl History {
         days.pop();
         let mut rollable = Vec::new();
         for date in days {
-            let Ok(manifest) = self.manifest(&self.day_folder(date)) else { continue };
+            let folder = self.day_folder(date);
+            let Ok(manifest) = self.manifest(&folder) else { continue };
             let Some(hash) = sources.hash(date) else { continue };
             let of = depends(&hash, &made_with(date));
-            let settled = manifest.settled.is_some_and(|settled| settled.of == hash);
-            if !settled || manifest.rolled.is_some_and(|rolled| rolled.of == of) {
+            let Some(settled) = manifest.settled.filter(|settled| settled.of == hash) else { continue };
+            if manifest.rolled.is_some_and(|rolled| rolled.of == of) {
                 continue;
             }
-            let whole = sources.of(date).iter().all(|source| self.verdict(&source.0, &source.1).is_none());
+            let whole = sources.of(date).iter().all(|source| self.verdict(&source.0, &source.1).is_none())
+                && settled.files.iter().all(|entry| self.verdict(&folder.join(&entry.name), entry).is_none());
             let rows = manifest.files.iter().filter(|entry| entry.table == Table::Query).map(|entry| entry.rows).sum();
             if whole && rows > 0 {
                 rollable.push(Rollable { date, rows, of });
@@ -137,41 +145,114 @@ impl History {
         Ok(rollable)
     }
 
-    /// Keeps a day's hours, those of each dimension in a file of its own: a question reads one. The batches are of
-    /// [`Table::Rollup`]. Nothing is kept if the day's queries are others by now.
-    pub fn roll(
-        &self,
-        day: &Rollable,
-        made_with: &str,
-        dimensions: Vec<(String, Vec<RecordBatch>)>,
-    ) -> Result<(), Error> {
+    /// The right to add up the hours of this history, which one process has at a time; none while another has it, and
+    /// where nothing can be written.
+    ///
+    /// What one before it left unfinished is removed.
+    pub fn rolling(&self) -> Result<Option<Rolling>, Error> {
+        let path = self.root.join("lakeapm.rolling");
+        let Ok(lock) = File::options().create(true).truncate(false).write(true).open(&path) else { return Ok(None) };
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(cause)) => return Err(Error::Io { path, cause }),
+        }
+        let entries = fs::read_dir(&self.root).map_err(|cause| Error::Io { path: self.root.clone(), cause })?;
+        for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(SCRATCH)) {
+            // Left behind it costs room, never an answer.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+        Ok(Some(Rolling { root: self.root.clone(), _lock: lock }))
+    }
+
+    /// Keeps a day's hours; they take effect together. Nothing is kept if the day's queries are others by now.
+    pub fn roll(&self, mut hours: Hours, made_with: &str) -> Result<(), Error> {
+        hours.close()?;
         let _lock = self.lock()?;
+        let Hours { day, scratch, mut files, .. } = hours;
         let hash = self.sources(day.date, day.date)?.hash(day.date);
         if hash.is_none_or(|hash| depends(&hash, made_with) != day.of) {
             return Ok(());
         }
         let folder = self.day_folder(day.date);
+        let failed = |cause| Error::Io { path: folder.clone(), cause };
         let mut manifest = Manifest::read(&folder)?;
         remove_unnamed(&folder, manifest.named());
         manifest.generation += 1;
-        let names = AtomicU32::new(0);
-        let target = Target { folder: &folder, table: Table::Rollup, generation: manifest.generation, names: &names };
-        let mut files = Vec::with_capacity(dimensions.len());
-        for (dimension, batches) in dimensions {
-            let schema = Arc::new(arrow::datatypes::Schema::new(Table::Rollup.fields()));
-            let mut file = target.create(schema, vec![dimension])?;
-            for batch in &batches {
-                file.write(batch)?;
-            }
-            let mut entry = file.finish()?;
-            // An hour is known by its day, and the first one may be empty.
-            entry.min_end = midnight(day.date);
-            files.push(entry);
+        for (nth, entry) in files.iter_mut().enumerate() {
+            let made = scratch.path().join(&entry.name);
+            entry.name = format!("{}-{}-{nth}.parquet", Table::Rollup.name(), manifest.generation);
+            fs::rename(made, folder.join(&entry.name)).map_err(failed)?;
         }
-        manifest.rolled = Some(Settled { of: day.of.clone(), files });
-        let failed = |cause| Error::Io { path: folder.clone(), cause };
+        manifest.rolled = Some(Settled { of: day.of, files });
         manifest::sync_folder(&folder).map_err(failed)?;
         manifest.replace(&folder)
+    }
+}
+
+/// The right to add up a history's hours, until it is dropped.
+#[derive(Debug)]
+pub struct Rolling {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl Rolling {
+    /// Begins to keep a day's hours.
+    pub fn hours(&self, day: Rollable) -> Result<Hours, Error> {
+        let scratch = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(&self.root);
+        let scratch = scratch.map_err(|cause| Error::Io { path: self.root.clone(), cause })?;
+        Ok(Hours { day, scratch, files: Vec::new(), open: None, names: AtomicU32::new(0) })
+    }
+}
+
+/// A day's hours while they are added up: those of each dimension in a file of its own, because a question reads one.
+/// Dropped before [`History::roll`] has them, they leave nothing behind.
+pub struct Hours {
+    day: Rollable,
+    scratch: TempDir,
+    files: Vec<Entry>,
+    open: Option<(String, Writing)>,
+    names: AtomicU32,
+}
+
+impl fmt::Debug for Hours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hours").field("day", &self.day).field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+impl Hours {
+    /// The day.
+    pub fn day(&self) -> &Rollable {
+        &self.day
+    }
+
+    /// Adds hours of a dimension, as [`Table::Rollup`] has them; the next dimension ends the one before.
+    pub fn write(&mut self, dimension: &str, hours: &RecordBatch) -> Result<(), Error> {
+        if self.open.as_ref().is_none_or(|(open, _)| open != dimension) {
+            self.close()?;
+            let target =
+                Target { folder: self.scratch.path(), table: Table::Rollup, generation: 0, names: &self.names };
+            let schema = Arc::new(arrow::datatypes::Schema::new(Table::Rollup.fields()));
+            self.open = Some((dimension.to_owned(), target.create(schema, vec![dimension.to_owned()])?));
+        }
+        self.open.as_mut().map_or(Ok(()), |(_, file)| file.write(hours))
+    }
+
+    /// Forgets what was written of a dimension since the one before it.
+    pub fn forget(&mut self, dimension: &str) {
+        self.open.take_if(|(open, _)| open == dimension);
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        if let Some((_, file)) = self.open.take() {
+            let mut entry = file.finish()?;
+            // An hour is known by its day, and the first one may be empty.
+            entry.min_end = midnight(self.day.date);
+            self.files.push(entry);
+        }
+        Ok(())
     }
 }
 

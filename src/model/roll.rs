@@ -37,7 +37,7 @@ pub const ROLLED: &[&str] = &[
 pub const WHOLE: &str = "";
 
 /// The columns that every rollup is split by, beside its dimension.
-pub const KEYS: &[&str] = &["status", "counted", "cache_hit"];
+pub const KEYS: [&str; 3] = ["status", "counted", "cache_hit"];
 
 /// How long the time of a rollup row is.
 pub const HOUR: TimeDelta = TimeDelta::hours(1);

@@ -193,14 +193,15 @@ async fn asked(
     let source = tokio::time::timeout(opening, sources.get(org, of)).await.map_err(|_| {
         Refusal::new(Kind::Timeout, format!("the data source was not ready within {ALERT} s; ask again in a while"))
     })??;
-    if panel.mode == Mode::Live {
+    let live = panel.mode == Mode::Live;
+    if live && source.live.is_none() && source.folder.is_some() {
         return Err(Refusal::new(
             Kind::Question,
             "found the mode `live`, and this data source has a history and no warehouse to ask; the mode `auto` asks the history",
         ));
     }
     let range = range(&source, query, &panel, asker)?;
-    let told = ask(&source, &panel.query, &range, asker).await?;
+    let told = ask_of(&source, live, &panel.query, &range, asker).await?;
     match asker.alert {
         false if asker.role >= Some(source.settings.texts) => Ok((source, told, panel)),
         false => {
@@ -238,9 +239,14 @@ fn without_texts(asked: &Arc<ask::Asked>, least: Role) -> Result<Arc<ask::Asked>
 /// # Errors
 /// Those of asking, and that the time is over.
 pub async fn ask(source: &Source, text: &str, range: &ask::Range, asker: &Asker) -> Result<Told, Refusal> {
+    ask_of(source, false, text, range, asker).await
+}
+
+async fn ask_of(source: &Source, live: bool, text: &str, range: &ask::Range, asker: &Asker) -> Result<Told, Refusal> {
+    let answers = source.live.as_ref().filter(|_| live).unwrap_or(&source.answers);
     let set = source.settings.limits.timeout.max(1);
     let seconds = if asker.alert { set.min(ALERT) } else { set };
-    let asking = source.answers.ask(text, range, asker.anew);
+    let asking = answers.ask(text, range, asker.anew);
     match tokio::time::timeout(Duration::from_secs(seconds), asking).await {
         Ok(told) => Ok(told?),
         Err(_) => {

@@ -534,7 +534,7 @@ pub fn said(at: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-    use std::{io::Cursor, time::Instant};
+    use std::io::Cursor;
 
     use arrow::{
         array::{
@@ -669,24 +669,5 @@ mod tests {
         let (first, _) = read(&all[0]);
         assert!(first.metadata()["meta"].contains("only the 10000 largest of 100000 series are shown"), "it is said");
         assert!(first.field(1).metadata()["labels"].contains("dag 99999"), "the largest is there");
-    }
-
-    // Run by hand: `cargo test --release --lib -- --ignored --nocapture frame`.
-    #[test]
-    #[ignore = "a measurement"]
-    fn a_million_rows_are_encoded() {
-        let rows = 1_000_000;
-        let text = |nth: usize| texts_of((0..rows).map(|row| format!("value {}", row % (1000 + nth))));
-        fn texts_of(values: impl Iterator<Item = String>) -> ArrayRef {
-            Arc::new(StringArray::from_iter_values(values))
-        }
-        let number = || -> ArrayRef { Arc::new(Int64Array::from_iter_values(0..rows as i64)) };
-        let asked = asked(
-            "queries, errors, aborts, users by dag, user, app, statement",
-            vec![text(0), text(1), text(2), text(3), number(), number(), number(), number()],
-        );
-        let began = Instant::now();
-        let all = frames(&asked, Shape::Table, &About::default()).unwrap();
-        eprintln!("1 000 000 rows of 8 columns: {:?}, {} bytes", began.elapsed(), all[0].len());
     }
 }

@@ -48,7 +48,7 @@ impl Diagnostics for Service {
         let sources = self.sources.clone();
         let examined = tokio::time::timeout(PATIENCE, async move {
             match sources.get(context.org_id, of.as_ref()).await {
-                Ok(source) => doctor::examine(&source.settings, &source.folder).await,
+                Ok(source) => doctor::examine_all(&source.settings, source.folder.as_deref()).await,
                 Err(Refusal { sentence, .. }) => Report::failed("settings", sentence, None),
             }
         });

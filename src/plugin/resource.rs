@@ -26,7 +26,6 @@ use grafana_plugin_sdk::pluginv2::{
     CallResourceRequest, CallResourceResponse, DataSourceInstanceSettings, StringList, resource_server::Resource,
 };
 use percent_encoding::percent_decode_str;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tonic::{Request, Response, Status};
 
@@ -38,7 +37,8 @@ use super::{
     source::{Source, Sources},
 };
 use crate::{
-    annotation, ask,
+    annotation::Recorded,
+    ask,
     model::{DIMENSIONS, DimensionValues, MEASURES, Origin},
     query::{self, PanelQuery},
     settings::Settings,
@@ -460,17 +460,6 @@ fn pattern(text: &str) -> String {
     pattern
 }
 
-#[derive(Deserialize)]
-struct Statement {
-    sql: String,
-    #[serde(default)]
-    truncated: bool,
-    label: Option<String>,
-    client: Option<String>,
-    user: Option<String>,
-    queue: Option<String>,
-}
-
 fn rules(arguments: &Arguments) -> Result<Value, Failure> {
     let rules = arguments.0.get("rules").cloned().unwrap_or_else(|| json!([]));
     let settings = json!({"rules": rules}).to_string();
@@ -480,23 +469,12 @@ fn rules(arguments: &Arguments) -> Result<Value, Failure> {
         Err(error) => return Ok(json!({"error": {"message": error.to_string()}})),
     };
     let statements = arguments.0.get("statements").cloned().unwrap_or_else(|| json!([]));
-    let statements: Vec<Statement> = serde_json::from_value(statements)
+    let statements: Vec<Recorded> = serde_json::from_value(statements)
         .map_err(|_| wrong("the argument `statements` is no list of objects such as {\"sql\": \"select 1\"}"))?;
     if statements.len() > STATEMENTS {
         return Err(wrong(format!("found {} statements, expected at most {STATEMENTS}", statements.len())));
     }
-    let read = statements.iter().map(|statement| {
-        reader
-            .read(&annotation::Source {
-                text: &statement.sql,
-                truncated: statement.truncated,
-                label: statement.label.as_deref(),
-                client: statement.client.as_deref(),
-                user: statement.user.as_deref(),
-                queue: statement.queue.as_deref(),
-            })
-            .json()
-    });
+    let read = statements.iter().map(|statement| reader.read(&statement.source()).json());
     Ok(read.collect::<Vec<_>>().into())
 }
 

@@ -8,19 +8,22 @@ use std::{
 };
 
 use chrono::TimeDelta;
+use futures::FutureExt as _;
 use grafana_plugin_sdk::pluginv2::DataSourceInstanceSettings;
 use tokio::{
     runtime::Handle,
     sync::{OnceCell, Semaphore},
+    task::AbortHandle,
 };
 
 use super::refusal::{Kind, Refusal};
 use crate::{
     ask::{self, Answers},
     cli,
+    collect::{Collector, Told},
     history::History,
     query,
-    settings::Settings,
+    settings::{Mode, Settings},
     warehouse::{self, Warehouse},
 };
 
@@ -38,10 +41,12 @@ pub struct Source {
     pub name: String,
     /// What is set.
     pub settings: Settings,
-    /// The folder of the history it answers from.
-    pub folder: PathBuf,
+    /// The folder of the history it answers from; none for one that asks its warehouse.
+    pub folder: Option<PathBuf>,
     /// Who answers.
     pub answers: Answers,
+    /// Who answers questions about the warehouse itself, where the history answers the others.
+    pub live: Option<Answers>,
 }
 
 impl Source {
@@ -78,7 +83,17 @@ pub struct Sources {
     demo: PathBuf,
     making: Arc<tokio::sync::Mutex<()>>,
     rolling: Arc<tokio::sync::Mutex<()>>,
+    // Who collects, by the data source. They go on when nobody asks.
+    collectors: Mutex<HashMap<(i64, String), AbortOnDrop>>,
     engine: Handle,
+}
+
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 struct Known {
@@ -102,6 +117,7 @@ impl Sources {
             demo,
             making: Arc::default(),
             rolling: Arc::default(),
+            collectors: Mutex::default(),
             engine,
         }
     }
@@ -132,7 +148,7 @@ impl Sources {
             }
             entry.source.clone()
         };
-        cell.get_or_try_init(|| self.open(of)).await.cloned()
+        cell.get_or_try_init(|| self.open(org, of)).await.cloned()
     }
 
     /// The data sources that are open.
@@ -141,26 +157,45 @@ impl Sources {
         known.values().filter_map(|known| known.source.get().cloned()).collect()
     }
 
-    async fn open(&self, of: &DataSourceInstanceSettings) -> Result<Arc<Source>, Refusal> {
+    async fn open(&self, org: i64, of: &DataSourceInstanceSettings) -> Result<Arc<Source>, Refusal> {
         let wrong = |error: &dyn std::fmt::Display| Refusal::new(Kind::Settings, error.to_string());
         let settings = Settings::of(&of.json_data, &of.decrypted_secure_json_data).map_err(|error| wrong(&error))?;
+        let reached = warehouse::entry(&settings.warehouse).and_then(|entry| entry.open);
+        let reached = reached.map(|open| open(&settings)).transpose().map_err(|error| wrong(&error))?;
+        // What was collected for settings that are no more.
+        self.collectors.lock().unwrap_or_else(PoisonError::into_inner).remove(&(org, of.uid.clone()));
+        let answers = |warehouse| Answers::new(warehouse, self.places.clone(), self.all);
+        let source = |folder, answers, live| {
+            tracing::debug!(uid = of.uid, "the data source is open");
+            let (uid, name) = (of.uid.clone(), of.name.clone());
+            Arc::new(Source { uid, name, settings: settings.clone(), folder, answers, live })
+        };
         let folder = match (settings.warehouse.as_str(), &settings.history) {
             ("" | DEMO, None) => self.made(&self.demo).await?,
             (DEMO, Some(folder)) => self.made(absolute(folder)?).await?,
             ("history", None) => self.made(&self.demo).await?,
             ("" | "history", Some(folder)) => absolute(folder)?.to_owned(),
-            (name, _) => {
-                let known = warehouse::WAREHOUSES.iter().map(|entry| entry.name).chain([DEMO]);
-                let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
-                return Err(Refusal::new(
-                    Kind::Settings,
-                    format!("found the warehouse `{}`, expected one of {}", query::glance(name), known.join(", ")),
-                ));
-            }
+            (name, history) => match (&reached, history) {
+                (Some(_), Some(folder)) => absolute(folder)?.to_owned(),
+                (Some(warehouse), None) => return Ok(source(None, answers(warehouse.clone()), None)),
+                (None, _) => {
+                    let known = warehouse::WAREHOUSES.iter().map(|entry| entry.name).chain([DEMO]);
+                    let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
+                    return Err(Refusal::new(
+                        Kind::Settings,
+                        format!("found the warehouse `{}`, expected one of {}", query::glance(name), known.join(", ")),
+                    ));
+                }
+            },
         };
+        let collects = reached.is_some();
         let (opened, place) = (settings.clone(), folder.clone());
         let engine = tokio::task::spawn_blocking(move || {
-            let history = Arc::new(History::open(&place).map_err(warehouse::Error::History)?);
+            let history = match collects {
+                true => History::open_or_create(&place).map(|history| history.with_swap(&opened.swap)),
+                false => History::open(&place),
+            };
+            let history = Arc::new(history.map_err(warehouse::Error::History)?);
             warehouse::history::Engine::new(history)?.configured(&opened)
         })
         .await
@@ -173,24 +208,67 @@ impl Sources {
             Refusal::new(kind, error.to_string())
         })?;
         let engine = Arc::new(engine);
+        if let Some(warehouse) = reached {
+            self.collect(org, of, &settings, warehouse.clone(), engine.clone())?;
+            let (asked, live): (Arc<dyn Warehouse>, Arc<dyn Warehouse>) = match settings.mode {
+                Mode::Auto => (engine, warehouse),
+                Mode::Live => (warehouse.clone(), warehouse),
+            };
+            return Ok(source(Some(folder), answers(asked), Some(answers(live))));
+        }
         let (rolled, rolling) = (engine.clone(), self.rolling.clone());
+        let (places, all) = (self.places.clone(), self.all as usize);
         // Other names or prices since, or a history that has grown: its hours are added up anew, one history at a time.
         self.engine.spawn(async move {
             let _one = rolling.lock().await;
-            match rolled.roll_up(|date| tracing::debug!(%date, "the hours of a day are added up")).await {
-                Ok(rolled) => rolled.notices.iter().for_each(|notice| tracing::warn!(notice, "a day is not added up")),
-                Err(error) => tracing::warn!(%error, "the hours of days cannot be added up"),
+            // People come first, and get their answers later only where they never stop asking.
+            let turn = move || {
+                let places = places.clone();
+                async move {
+                    let mut waits = 0;
+                    while places.available_permits() < all && waits < 600 {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        waits += 1;
+                    }
+                }
+                .boxed()
+            };
+            let told = |date| tracing::debug!(%date, "the hours of a day are added up");
+            let added = rolled.roll_up(turn, told).await;
+            if let Err(error) = added {
+                tracing::warn!(%error, "the hours of days cannot be added up");
             }
         });
-        let warehouse: Arc<dyn Warehouse> = engine;
-        tracing::debug!(uid = of.uid, "the data source is open");
-        Ok(Arc::new(Source {
-            uid: of.uid.clone(),
-            name: of.name.clone(),
-            settings,
-            folder,
-            answers: Answers::new(warehouse, self.places.clone(), self.all),
-        }))
+        Ok(source(Some(folder), answers(engine), None))
+    }
+
+    // Collects as long as the data source stays as it is, unless another process does so already.
+    fn collect(
+        &self,
+        org: i64,
+        of: &DataSourceInstanceSettings,
+        settings: &Settings,
+        warehouse: Arc<dyn Warehouse>,
+        engine: Arc<warehouse::history::Engine>,
+    ) -> Result<(), Refusal> {
+        let reader = settings.reader().map_err(|error| Refusal::new(Kind::Settings, error.to_string()))?;
+        let uid = of.uid.clone();
+        let collector = Collector::new(warehouse, engine, reader, settings.collect.clone());
+        let collecting = self.engine.spawn(collector.run(move |told| match told {
+            Told::Waits => tracing::info!(uid, "another process collects already"),
+            Told::Appended(_) => {}
+            Told::Looked(tick, notices, rest) => {
+                notices.iter().for_each(|notice| tracing::warn!(uid, notice, "a day is not settled"));
+                let (asked, took) = (tick.asked.as_secs_f64(), tick.took.as_secs_f64());
+                let (queries, in_flight, rest) = (tick.appended.queries, tick.in_flight, rest.as_secs());
+                tracing::debug!(uid, queries, in_flight, asked, took, rest, "collected");
+            }
+            Told::Failed(error, rest) => tracing::warn!(uid, %error, rest = rest.as_secs(), "collecting failed"),
+        }));
+        let key = (org, of.uid.clone());
+        let ends = AbortOnDrop(collecting.abort_handle());
+        self.collectors.lock().unwrap_or_else(PoisonError::into_inner).insert(key, ends);
+        Ok(())
     }
 
     // The demo goes on being made when nobody waits for it any more.

@@ -48,6 +48,26 @@ pub struct Statement {
     pub notices: Vec<String>,
 }
 
+impl Statement {
+    /// One that an engine asks for itself, of the queries in a part of time.
+    pub fn of_queries(text: String, window: Window, now: DateTime<Utc>) -> Statement {
+        Statement {
+            text,
+            reads: BTreeMap::from([(Relation::Query, window)]),
+            buckets: None,
+            window,
+            shares: None,
+            now,
+            keys: Vec::new(),
+            selective: false,
+            outputs: Vec::new(),
+            rollup: None,
+            gap: None,
+            notices: Vec::new(),
+        }
+    }
+}
+
 /// A statement over rollups in the place of another, with the same columns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FromRollups {

@@ -671,20 +671,7 @@ impl Warehouse for Engine {
             instant(window.from),
             instant(window.to)
         );
-        let statement = Statement {
-            text,
-            reads: [(Relation::Query, window)].into(),
-            buckets: None,
-            window,
-            shares: None,
-            now: self.now().unwrap_or_else(Utc::now),
-            keys: Vec::new(),
-            selective: false,
-            outputs: Vec::new(),
-            rollup: None,
-            gap: None,
-            notices: Vec::new(),
-        };
+        let statement = Statement::of_queries(text, window, self.now().unwrap_or_else(Utc::now));
         let mut keys = Vec::new();
         for batch in self.answer(&statement).await?.batches {
             let column = |nth: usize, kind| match batch.columns().get(nth) {
@@ -701,10 +688,12 @@ impl Warehouse for Engine {
     }
 
     async fn run(&self, statement: &Statement) -> Result<Rows, Error> {
-        if let Some(rollup) = &statement.rollup
-            && let Some(rows) = self.rolled_up(statement, rollup).await?
-        {
-            return Ok(rows);
+        if let Some(rollup) = &statement.rollup {
+            match self.rolled_up(statement, rollup).await {
+                // Sketches of many values take more room than adding up the queries.
+                Ok(None) | Err(Error::Memory { .. }) => {}
+                other => return other.map(Option::unwrap_or_default),
+            }
         }
         self.answer(statement).await
     }

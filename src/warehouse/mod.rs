@@ -12,6 +12,8 @@ mod scan;
 pub mod shares;
 mod sketch;
 
+use std::sync::Arc;
+
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -19,6 +21,7 @@ use futures::stream::BoxStream;
 
 use crate::{
     history::{Interval, record::Harvest},
+    settings::Settings,
     sql::{Dialect, Statement},
 };
 
@@ -29,12 +32,14 @@ pub static WAREHOUSES: &[Entry] = &[
         title: "History",
         about: "The embedded Parquet history, which needs no server.",
         dialect: &history::DIALECT,
+        open: None,
     },
     Entry {
         name: "redshift",
         title: "Amazon Redshift",
-        about: "Provisioned, Multi-AZ or Serverless, asked by SQL on its system views.",
+        about: "Provisioned clusters and serverless workgroups, by their system views.",
         dialect: &redshift::dialect::DIALECT,
+        open: Some(|settings| Ok(Arc::new(redshift::Redshift::new(settings)?))),
     },
 ];
 
@@ -49,7 +54,12 @@ pub struct Entry {
     pub about: &'static str,
     /// Its SQL.
     pub dialect: &'static Dialect,
+    /// How it is reached by what is set; none for the history, which is a folder.
+    pub open: Option<Open>,
 }
+
+/// Makes a warehouse of what is set, without asking it anything.
+pub type Open = fn(&Settings) -> Result<Arc<dyn Warehouse>, Error>;
 
 /// The warehouse of that name.
 pub fn entry(name: &str) -> Option<&'static Entry> {
@@ -73,6 +83,9 @@ pub enum Error {
     /// The engine refused or failed.
     #[error("the history could not answer: {0}")]
     Engine(String),
+    /// A Redshift, or the way to it.
+    #[error(transparent)]
+    Redshift(#[from] redshift::Error),
     /// The bill that the history brings is wrong.
     #[error(transparent)]
     Bill(crate::cost::Error),
@@ -111,6 +124,15 @@ pub struct Span {
     pub to: DateTime<Utc>,
 }
 
+/// What is to be looked at as it is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Looking {
+    /// The statements in flight.
+    pub in_flight: bool,
+    /// The tables and their columns.
+    pub tables: bool,
+}
+
 /// An engine that answers statements in its dialect.
 #[async_trait]
 pub trait Warehouse: Send + Sync {
@@ -135,7 +157,47 @@ pub trait Warehouse: Send + Sync {
     async fn run(&self, statement: &Statement) -> Result<Rows, Error>;
 
     /// Everything that ended in the window, to be signed and stored; in parts, because a day can be larger than memory.
+    ///
+    /// What turned out otherwise meanwhile, such as a transaction that was rolled back, is in it too, with an earlier end.
     fn collect(&self, window: Span) -> BoxStream<'_, Result<Harvest, Error>>;
+
+    /// What it is called in the rows that are collected from it.
+    fn name(&self) -> &str {
+        self.dialect().name
+    }
+
+    /// The instant by its own clock, which the ends of its queries are told by.
+    async fn clock(&self) -> Result<DateTime<Utc>, Error> {
+        Ok(self.now().unwrap_or_else(Utc::now))
+    }
+
+    /// What is so now, beside what has ended.
+    async fn look(&self, _: Looking) -> Result<Harvest, Error> {
+        Ok(Harvest::default())
+    }
+
+    /// Whether being asked costs money, because it sleeps while nobody asks.
+    async fn sleeps(&self) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    /// What is to be known of it by who set it up: what it has, what it shows this login, and what mends it.
+    async fn examine(&self) -> Vec<Finding> {
+        Vec::new()
+    }
+}
+
+/// What was found of one thing of a warehouse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub name: &'static str,
+    /// Whether it is as it should be; none = nothing works like this.
+    pub well: Option<bool>,
+    /// One sentence.
+    pub says: String,
+    /// What mends it.
+    pub mend: Option<String>,
 }
 
 pub use demo::Demo;

@@ -4,16 +4,17 @@
 //! The hours that no rollup holds, be it for the edges of the range, a late row or other names since, are added up from
 //! the queries while the question waits, by the same statements that make a rollup; so an answer never mixes two meanings.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, BooleanArray, StringArray, new_null_array},
+    array::{ArrayRef, AsArray as _, BooleanArray, StringArray, new_null_array},
     compute::cast,
-    datatypes::Schema,
+    datatypes::{Schema, TimestampMicrosecondType},
     record_batch::RecordBatch,
 };
 use chrono::{DateTime, Duration, DurationRound as _, NaiveDate, NaiveTime, Utc};
 use datafusion::prelude::SessionContext;
+use futures::future::BoxFuture;
 use twox_hash::XxHash3_64;
 
 use super::{
@@ -22,8 +23,8 @@ use super::{
     scan::Scan,
 };
 use crate::{
-    history::{Interval, RolledDay, Table, without},
-    model::{self, HOUR, Part, ROLLED, Selects, WHOLE, Window},
+    history::{Hours, Interval, RolledDay, Table, without},
+    model::{self, HOUR, KEYS, Part, ROLLED, Selects, WHOLE, Window},
     query,
     sql::{self, FromRollups, Relation, Statement, identifier},
 };
@@ -47,73 +48,85 @@ impl Default for Rolling {
     }
 }
 
-/// What rolling up did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RolledUp {
-    /// The days whose hours were added up, in order.
-    pub days: Vec<NaiveDate>,
-    /// One sentence for each day that could not be.
-    pub notices: Vec<String>,
-}
+// A question adds up so much at a time, beside its rollups.
+const GAP: Duration = Duration::days(1);
 
-// So many days at a time are added up for a question.
-const GAP_DAYS: i64 = 7;
+// About so many queries are added up at a time: should each be a row of its own, its six sketches take a kilobyte each.
+const AT_ONCE: u64 = 160_000;
 
 impl Engine {
     /// Adds up the hours of the days that changed since, or were never added up, where the history is so large that
-    /// questions ask for it. The days before the last are added up, since that one still grows.
-    pub async fn roll_up(&self, mut progress: impl FnMut(NaiveDate)) -> Result<RolledUp, Error> {
-        let mut rolled = RolledUp::default();
-        let history = self.history().clone();
-        let made_with = self.makers();
+    /// questions ask for it; those days, in order. The days before the last are added up, since that one still grows.
+    ///
+    /// A dimension is not kept of a day where it is not [worth](Rolling::worth) it, or needs more memory than a question
+    /// may use: its queries are asked. `turn` is waited for before each part of the work, which takes a second or so. Where
+    /// somebody else is at it, or the history cannot be written, nothing is done.
+    pub async fn roll_up(
+        &self,
+        turn: impl Fn() -> BoxFuture<'static, ()> + Send + Sync,
+        mut progress: impl FnMut(NaiveDate),
+    ) -> Result<Vec<NaiveDate>, Error> {
+        let (history, makers) = (self.history().clone(), Arc::new(self.makers()));
+        let made_with = makers.clone();
         let found = tokio::task::spawn_blocking(move || {
-            match history.count(DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC)? {
-                enough if enough >= made_with.rolling.from => history.rollable(|date| made_with.of(date)),
-                _ => Ok(Vec::new()),
+            let enough = history.count(DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC)? >= made_with.rolling.from;
+            match if enough { history.rolling()? } else { None } {
+                Some(rolling) => Ok((history.rollable(|date| made_with.of(date))?, Some(rolling))),
+                None => Ok((Vec::new(), None)),
             }
         });
-        let shift = self.shift();
-        for day in found.await.map_err(stopped)?.map_err(Error::History)? {
-            let midnight = day.date.and_time(NaiveTime::MIN).and_utc() + shift;
-            let ended = Window { from: midnight, to: midnight + Duration::days(1), selects: Selects::Ended };
-            let billed = Window { selects: Selects::Overlapping, ..ended };
-            let mut dimensions: Vec<(&str, Vec<RecordBatch>)> = Vec::new();
-            let mut notices = Vec::new();
+        let (days, rolling) = found.await.map_err(stopped)?.map_err(Error::History)?;
+        let mut rolled = Vec::new();
+        let Some(rolling) = rolling else { return Ok(rolled) };
+        for day in days {
+            let date = day.date;
+            let mut hours = rolling.hours(day)?;
             for dimension in ROLLED.iter().copied().chain([WHOLE]) {
-                let mut hours = self.ended(dimension, ended, true).await?;
-                let rows: usize = hours.batches.iter().map(RecordBatch::num_rows).sum();
-                if dimension != WHOLE && (rows as u64).saturating_mul(self.makers().rolling.worth) > day.rows {
-                    continue;
+                match self.roll(&mut hours, dimension, makers.rolling.worth, &turn).await {
+                    Err(Error::Memory { .. }) => hours.forget(dimension),
+                    other => other?,
                 }
-                if self.has_bill() {
-                    let billed = self.billed(dimension, billed).await?;
-                    hours.batches.extend(billed.batches);
-                    hours.notices.extend(billed.notices);
-                }
-                dimensions.push((dimension, hours.batches));
-                notices.append(&mut hours.notices);
             }
-            // What says that queries are in flight is no fault of the day's: reading knows it too.
-            let left_out = notices.into_iter().find(|notice| notice.contains("left out"));
-            if let Some(why) = left_out {
-                rolled.notices.push(format!("{} is not rolled up: {why}", day.date));
-                continue;
-            }
-            let (history, made_with, date) = (self.history().clone(), self.makers(), day.date);
-            tokio::task::spawn_blocking(move || {
-                let stored = |(dimension, batches): (&str, Vec<RecordBatch>)| {
-                    let batches = batches.iter().map(|batch| stored(batch, shift)).collect::<Result<_, _>>()?;
-                    Ok((dimension.to_owned(), batches))
-                };
-                let dimensions = dimensions.into_iter().map(stored).collect::<Result<_, Error>>()?;
-                history.roll(&day, &made_with.of(day.date), dimensions).map_err(Error::History)
-            })
-            .await
-            .map_err(stopped)??;
-            rolled.days.push(date);
+            let (history, made_with) = (self.history().clone(), makers.clone());
+            let kept = tokio::task::spawn_blocking(move || history.roll(hours, &made_with.of(date)));
+            kept.await.map_err(stopped)??;
+            rolled.push(date);
             progress(date);
         }
         Ok(rolled)
+    }
+
+    // Adds up a day's hours of a dimension, so many at a time as memory holds.
+    async fn roll(
+        &self,
+        hours: &mut Hours,
+        dimension: &'static str,
+        worth: u64,
+        turn: &(impl Fn() -> BoxFuture<'static, ()> + Send + Sync),
+    ) -> Result<(), Error> {
+        let shift = self.shift();
+        let from = midnight(hours.day().date) + shift;
+        let whole = Window { from, to: from + Duration::days(1), selects: Selects::Ended };
+        let mut rows = 0_u64;
+        for (from, to) in spans(from, hours.day().rows) {
+            turn().await;
+            for batch in self.ended(dimension, Window { from, to, ..whole }, true).await?.batches {
+                rows += batch.num_rows() as u64;
+                hours.write(dimension, &stored(&batch, shift)?)?;
+            }
+            if dimension != WHOLE && rows.saturating_mul(worth) > hours.day().rows {
+                hours.forget(dimension);
+                return Ok(());
+            }
+        }
+        if self.has_bill() {
+            turn().await;
+            let billed = Window { selects: Selects::Overlapping, ..whole };
+            for batch in self.billed(dimension, billed).await?.batches {
+                hours.write(dimension, &stored(&batch, shift)?)?;
+            }
+        }
+        Ok(())
     }
 
     /// The answer of a statement from rollups; none where the queries themselves are faster, or nothing is rolled up.
@@ -148,9 +161,8 @@ impl Engine {
         let mut covered = collected.map(|whole| moved(whole, shift, seen));
         let mut parts = Vec::new();
         let mut gaps = Vec::new();
-        for (name, window) in [("ended", from.ended), ("billed", from.billed)] {
+        for (billed, window) in [(false, from.ended), (true, from.billed)] {
             let Some(window) = window else { continue };
-            let billed = name == "billed";
             let holds = |day: &&RolledDay| {
                 let over = midnight(day.date) + Duration::days(1);
                 seen.is_none_or(|seen| over <= seen && (!billed || day.until < seen))
@@ -166,7 +178,7 @@ impl Engine {
                 .collect();
             let missing = without(vec![(window.from, window.to)], &rolled);
             gaps.extend(missing.iter().map(|(from, to)| (billed, Window { from: *from, to: *to, ..window })));
-            parts.extend(self.register_rolled(&context, name, &days, hours, shift, from.dimension)?);
+            parts.extend(self.register_rolled(&context, billed, &days, hours, from.dimension)?);
         }
         let history = self.history().clone();
         let missing: Vec<Window> = gaps.iter().map(|(_, window)| *window).collect();
@@ -180,7 +192,7 @@ impl Engine {
         for (billed, gap) in gaps {
             let mut at = gap.from;
             while at < gap.to {
-                let part = Window { from: at, to: floor(at + Duration::days(GAP_DAYS)).min(gap.to), ..gap };
+                let part = Window { from: at, to: floor(at + GAP).min(gap.to), ..gap };
                 at = part.to;
                 let hours = match billed {
                     true => self.billed(from.dimension, part).await?,
@@ -216,18 +228,21 @@ impl Engine {
     fn register_rolled(
         &self,
         context: &SessionContext,
-        name: &str,
+        billed: bool,
         days: &[&RolledDay],
         (from, to): Interval,
-        shift: Duration,
         dimension: &str,
     ) -> Result<Option<String>, Error> {
         if days.is_empty() {
             return Ok(None);
         }
-        let table = format!("rollup_{name}");
+        let shift = self.shift();
+        let (table, kind) = match billed {
+            true => ("rollup_billed", "billed"),
+            false => ("rollup_ended", "not billed"),
+        };
         let files: Vec<_> = days.iter().map(|day| &day.file).collect();
-        context.register_table(&table, Arc::new(Scan::new(Table::Rollup, &files, &[])?)).map_err(refused)?;
+        context.register_table(table, Arc::new(Scan::new(Table::Rollup, &files, &[])?)).map_err(refused)?;
         let instant = |at: DateTime<Utc>| (DIALECT.instant)(at - shift);
         let columns: Vec<String> = Table::Rollup
             .fields()
@@ -237,7 +252,6 @@ impl Engine {
                 name => identifier(name),
             })
             .collect();
-        let kind = if name == "billed" { "billed" } else { "not billed" };
         Ok(Some(format!(
             "select {} from {table} where at >= {} and at < {} and dimension = {} and {kind}",
             columns.join(", "),
@@ -249,18 +263,8 @@ impl Engine {
 
     // The hours of the queries that ended in a part of time.
     async fn ended(&self, dimension: &'static str, window: Window, sketched: bool) -> Result<Rows, Error> {
-        let value = match dimension {
-            WHOLE => "cast(null as varchar)".to_owned(),
-            dimension => identifier(dimension),
-        };
-        let mut columns = vec![
-            "date_trunc('hour', ended_at) as at".to_owned(),
-            format!("{value} as value"),
-            "status".to_owned(),
-            "counted".to_owned(),
-            "cache_hit".to_owned(),
-            "count(*) as queries".to_owned(),
-        ];
+        let mut columns = Vec::from(keys(dimension));
+        columns.push("count(*) as queries".to_owned());
         for (column, distributed) in model::values() {
             for part in Part::ALL {
                 let function = match part {
@@ -274,27 +278,8 @@ impl Engine {
                 columns.push(format!("{function}({column}) as {}", part.column(column)));
             }
         }
-        let text = format!(
-            "select {} from query where ended_at >= {} and ended_at < {} group by 1, 2, 3, 4, 5",
-            columns.join(", "),
-            (DIALECT.instant)(window.from),
-            (DIALECT.instant)(window.to),
-        );
-        let statement = Statement {
-            text,
-            reads: BTreeMap::from([(Relation::Query, window)]),
-            buckets: None,
-            window,
-            shares: None,
-            now: self.moment(),
-            keys: Vec::new(),
-            selective: false,
-            outputs: Vec::new(),
-            rollup: None,
-            gap: None,
-            notices: Vec::new(),
-        };
-        let rows = self.answer(&statement).await?;
+        let text = format!("select {} from query where {} group by 1, 2, 3, 4, 5", columns.join(", "), within(window));
+        let rows = self.answer(&Statement::of_queries(text, window, self.moment())).await?;
         let batches = rows.batches.iter().map(|batch| shaped(batch, dimension, false)).collect::<Result<_, _>>()?;
         Ok(Rows { batches, ..rows })
     }
@@ -370,6 +355,30 @@ impl Makers {
     }
 }
 
+fn within(window: Window) -> String {
+    let instant = DIALECT.instant;
+    format!("ended_at >= {} and ended_at < {}", instant(window.from), instant(window.to))
+}
+
+// What a row of a rollup is one of.
+fn keys(dimension: &str) -> [String; 5] {
+    let value = match dimension {
+        WHOLE => "cast(null as varchar)".to_owned(),
+        dimension => identifier(dimension),
+    };
+    let [status, counted, cached] = KEYS.map(str::to_owned);
+    ["date_trunc('hour', ended_at) as at".to_owned(), format!("{value} as value"), status, counted, cached]
+}
+
+// The parts of a day, of whole hours, that have so many queries at most if all hours have as many.
+fn spans(midnight: DateTime<Utc>, queries: u64) -> Vec<Interval> {
+    let hours = (AT_ONCE * 24 / queries.max(1)).clamp(1, 24);
+    let part = HOUR * i32::try_from(hours).unwrap_or(1);
+    let end = midnight + Duration::days(1);
+    let starts = std::iter::successors(Some(midnight), |from| Some(*from + part).filter(|from| *from < end));
+    starts.map(|from| (from, (from + part).min(end))).collect()
+}
+
 // A batch as rollups are stored, but for the times.
 fn shaped(batch: &RecordBatch, dimension: &str, billed: bool) -> Result<RecordBatch, Error> {
     let rows = batch.num_rows();
@@ -390,7 +399,6 @@ fn shaped(batch: &RecordBatch, dimension: &str, billed: bool) -> Result<RecordBa
 
 // The same in stored time.
 fn stored(batch: &RecordBatch, shift: Duration) -> Result<RecordBatch, Error> {
-    use arrow::{array::AsArray, datatypes::TimestampMicrosecondType};
     let micros = shift.num_microseconds().unwrap_or(0);
     let columns: Vec<ArrayRef> = batch
         .columns()
@@ -442,4 +450,20 @@ fn stopped(cause: tokio::task::JoinError) -> Error {
 
 fn arrow_failed(cause: arrow::error::ArrowError) -> Error {
     Error::Engine(cause.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_added_up_in_parts_that_cover_it() {
+        let midnight = DateTime::<Utc>::UNIX_EPOCH;
+        for (queries, wanted) in [(0, 24), (100_000, 24), (160_001, 23), (690_000, 5), (5_000_000, 1), (u64::MAX, 1)] {
+            let spans = spans(midnight, queries);
+            assert_eq!(spans[0], (midnight, midnight + HOUR * wanted), "{queries} queries: the first part");
+            assert!(spans.windows(2).all(|two| two[0].1 == two[1].0), "{queries} queries: parts follow each other");
+            assert_eq!(spans.last().unwrap().1, midnight + Duration::days(1), "{queries} queries: the end of the day");
+        }
+    }
 }

@@ -19,4 +19,5 @@ mod redshift;
 mod rollups;
 mod seam;
 mod settings;
+mod wire;
 mod world;

@@ -16,7 +16,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const DEMO: &[&str] = &["demo", "--queries", "50000", "--days", "15", "--now", "2026-11-20T12:00:00Z"];
 
 /// The pages of documentation.
-const PAGES: &[&str] = &["README.md", "CHANGELOG.md", "docs/annotations.md", "docs/settings.md"];
+const PAGES: &[&str] = &["README.md", "CHANGELOG.md", "docs/annotations.md", "docs/redshift.md", "docs/settings.md"];
 
 fn page(name: &str) -> String {
     let path = Path::new(ROOT).join(name);

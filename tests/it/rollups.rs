@@ -8,6 +8,10 @@ use arrow::{
     util::display,
 };
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use futures::{
+    FutureExt,
+    future::{self, BoxFuture},
+};
 use lakeapm::{
     annotation::Reader,
     ask::{self, Asked, Range},
@@ -53,6 +57,10 @@ async fn demo_history(root: &Path, now: Option<DateTime<Utc>>) {
 fn engine(root: &Path, rolling: Rolling, settings: &Settings) -> Engine {
     let engine = Engine::new(Arc::new(History::open(root).unwrap())).unwrap();
     engine.configured(settings).unwrap().with_rolling(rolling)
+}
+
+fn at_once() -> BoxFuture<'static, ()> {
+    future::ready(()).boxed()
 }
 
 fn rolled(asked: &Asked) -> bool {
@@ -104,6 +112,10 @@ fn differs(queries: &Asked, rollups: &Asked) -> Option<String> {
         }
     }
     None
+}
+
+fn app(value: &str, team: &str) -> Names {
+    Names::Inline(Name { dimension: "app".into(), value: value.into(), team: Some(team.into()), ..Name::default() })
 }
 
 async fn both(root: &Path, settings: &Settings, text: &str, range: &Range) -> (Asked, Asked) {
@@ -202,10 +214,10 @@ fn made_up_panel_queries_agree() {
     world::run(async move {
         demo_history(&root, Some(at("2026-11-20T12:00:00Z"))).await;
         let settings = Settings::default();
-        let done = engine(&root, ALWAYS, &settings).roll_up(|_| {}).await.unwrap();
-        assert_eq!((done.days.len(), done.notices.len()), (8, 0), "all days but the last are rolled up: {done:?}");
-        let again = engine(&root, ALWAYS, &settings).roll_up(|_| {}).await.unwrap();
-        assert_eq!(again.days, [], "what holds is not made again");
+        let done = engine(&root, ALWAYS, &settings).roll_up(at_once, |_| {}).await.unwrap();
+        assert_eq!(done.len(), 8, "all days but the last are rolled up: {done:?}");
+        let again = engine(&root, ALWAYS, &settings).roll_up(at_once, |_| {}).await.unwrap();
+        assert_eq!(again, [], "what holds is not made again");
         let mut chance = ChaCha8Rng::seed_from_u64(11);
         let mut used = 0;
         for _ in 0..80 {
@@ -238,7 +250,7 @@ fn what_rollups_do_not_say_is_asked_of_queries() {
     world::run(async move {
         demo_history(&root, Some(at("2026-11-20T12:00:00Z"))).await;
         let settings = Settings::default();
-        engine(&root, ALWAYS, &settings).roll_up(|_| {}).await.unwrap();
+        engine(&root, ALWAYS, &settings).roll_up(at_once, |_| {}).await.unwrap();
         let range = world::range("2026-11-17T00:00:00Z", "2026-11-20T00:00:00Z");
         for text in [
             "users by app",
@@ -279,7 +291,7 @@ fn what_changed_since_counts() {
     world::run(async move {
         demo_history(&root, Some(at("2026-11-20T12:00:00Z"))).await;
         let plain = Settings::default();
-        engine(&root, ALWAYS, &plain).roll_up(|_| {}).await.unwrap();
+        engine(&root, ALWAYS, &plain).roll_up(at_once, |_| {}).await.unwrap();
         let range = world::range("2026-11-13T12:00:00Z", "2026-11-20T12:00:00Z");
         let texts = ["queries, p95 latency by app", "cost by team every 1d", "errors by person every 1h"];
         let check = async |settings: &Settings, what: &str, uses: bool| {
@@ -299,12 +311,8 @@ fn what_changed_since_counts() {
         world::append(&history, &[late]);
         history.settle().unwrap();
         check(&plain, "with a late row", true).await;
-        let done = engine(&root, ALWAYS, &plain).roll_up(|_| {}).await.unwrap();
-        assert_eq!(
-            done.days,
-            ["2026-11-16".parse::<NaiveDate>().unwrap()],
-            "the day of the late row is rolled up anew"
-        );
+        let done = engine(&root, ALWAYS, &plain).roll_up(at_once, |_| {}).await.unwrap();
+        assert_eq!(done, ["2026-11-16".parse::<NaiveDate>().unwrap()], "the day of the late row is rolled up anew");
         check(&plain, "with a late row rolled up", true).await;
 
         // Damaged rollups.
@@ -318,19 +326,11 @@ fn what_changed_since_counts() {
         check(&plain, "with damaged files", true).await;
 
         // Names that came later: everything rolled up with others is out of date.
-        let name = |value: &str, team: &str| {
-            Names::Inline(Name {
-                dimension: "app".into(),
-                value: value.into(),
-                team: Some(team.into()),
-                ..Name::default()
-            })
-        };
         let mut named = Settings::default();
-        named.names = vec![name("airflow", "Data"), name("looker", "Reports")];
+        named.names = vec![app("airflow", "Data"), app("looker", "Reports")];
         check(&named, "with other names", false).await;
-        let done = engine(&root, ALWAYS, &named).roll_up(|_| {}).await.unwrap();
-        assert_eq!(done.days.len(), 8, "other names roll up everything anew");
+        let done = engine(&root, ALWAYS, &named).roll_up(at_once, |_| {}).await.unwrap();
+        assert_eq!(done.len(), 8, "other names roll up everything anew");
         check(&named, "with other names rolled up", true).await;
         check(&plain, "without them again", false).await;
     });
@@ -343,7 +343,7 @@ fn a_demo_that_moves_is_rolled_up_where_it_is_stored() {
     world::run(async move {
         demo_history(&root, None).await;
         let settings = Settings::default();
-        engine(&root, ALWAYS, &settings).roll_up(|_| {}).await.unwrap();
+        engine(&root, ALWAYS, &settings).roll_up(at_once, |_| {}).await.unwrap();
         let range = Range { from: "now-6d/h".into(), to: "now-12h/h".into(), ..Range::default() };
         for text in ["queries, p95 latency by app", "cost by person", "latency by dag every 1h"] {
             let (queries, rollups) = both(&root, &settings, text, &range).await;
@@ -355,5 +355,47 @@ fn a_demo_that_moves_is_rolled_up_where_it_is_stored() {
             assert_eq!(differs(&queries, &rollups), None, "{text}");
             assert!(rolled(&rollups), "{text} is answered from rollups");
         }
+    });
+}
+
+#[test]
+fn a_dimension_larger_than_memory_is_rolled_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("history");
+    let history = History::create(&root, None).unwrap();
+    // One hour with so many people that their sketches need more than a question may use, and the day after it.
+    let hour = at("2026-11-16T10:00:00Z");
+    let query = |nth: i64| {
+        let mut query = world::query(&format!("q{nth}"), hour + TimeDelta::milliseconds(nth), "select 1");
+        query.user = Some(format!("person{nth}@example.com"));
+        for value in
+            [&mut query.exec_us, &mut query.queue_us, &mut query.planning_us, &mut query.compile_us, &mut query.lock_us]
+        {
+            *value = Some(nth);
+        }
+        query
+    };
+    let queries: Vec<_> = (0..120_000).map(query).collect();
+    world::append(&history, &queries);
+    world::append(&history, &[world::query("after", at("2026-11-17T10:00:00Z"), "select 1")]);
+    history.settle().unwrap();
+    let settings = Settings::default();
+    world::run(async move {
+        let done = engine(&root, ALWAYS, &settings).roll_up(at_once, |_| {}).await.unwrap();
+        assert_eq!(done, ["2026-11-16".parse::<NaiveDate>().unwrap()], "the first day is rolled up");
+        let range = world::range("2026-11-16T00:00:00Z", "2026-11-17T00:00:00Z");
+        for text in ["queries, p95 latency by app", "max exec_time by user top 3"] {
+            let (queries, rollups) = both(&root, &settings, text, &range).await;
+            assert_eq!(differs(&queries, &rollups), None, "{text}");
+            assert!(rolled(&rollups), "{text}: from rollups");
+        }
+        // Kept only where it is worth it: as many hours of users as queries are not.
+        let worth = Rolling { worth: 2, ..ALWAYS };
+        let mut other = Settings::default();
+        other.names = vec![app("airflow", "Data")];
+        engine(&root, worth, &other).roll_up(at_once, |_| {}).await.unwrap();
+        let files = manifest(&root, "2026-11-16").rolled.unwrap().files;
+        let kept = |name: &str| files.iter().any(|file| file.keys == [name]);
+        assert!(kept("app") && !kept("user"), "few apps are kept, and too many users are not");
     });
 }

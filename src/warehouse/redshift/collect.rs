@@ -1,0 +1,866 @@
+//! What a Redshift recorded, as rows of the history.
+//!
+//! A part of time is read in portions of at most [`PORTION`] queries, because a busy day is larger than memory: how many
+//! ended in each hour is asked first. Of a portion come its queries, the whole texts of those that are cut, what they read,
+//! wrote and spilled, the tables they touched, processor time where the cluster keeps it, and whose transactions were
+//! rolled back.
+//!
+//! Facts about the views, and where they are from, stand beside what depends on them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    fmt::Write as _,
+    time::Duration,
+};
+
+use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
+
+use super::{
+    Redshift,
+    error::Error,
+    probe::Found,
+    rows::{seen, truth, whole},
+    wire::{self, Wire},
+};
+use crate::{
+    annotation::Statement,
+    history::record::{ColumnState, Harvest, Look, Query, Status, TableState, Touch},
+    sql::Signature,
+    warehouse::{self, Looking, Span},
+};
+
+/// Queries of a portion: some hundred megabytes with their texts and touches.
+const PORTION: u64 = 60_000;
+
+/// How long one statement of the collector may take; the big views of a busy cluster take minutes.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Bytes of a chunk of a text. SYS_QUERY_HISTORY has the first of them.
+/// <https://docs.aws.amazon.com/redshift/latest/dg/SYS_QUERY_TEXT.html>
+const CHUNK: usize = 4000;
+
+/// Texts of at least so many bytes may be cut: Redshift cuts a little before the end.
+const CUT: i64 = 3_800;
+
+/// Texts whose chunks are asked for at a time.
+const TEXTS: usize = 500;
+
+/// What a block is on Redshift's disks, in bytes.
+const BLOCK: i64 = 1 << 20;
+
+/// How far back a transaction that was rolled back can have begun to be noticed, where its end is not recorded.
+const UNDONE: TimeDelta = TimeDelta::hours(1);
+
+const IN_FLIGHT: &str = "'planning', 'queued', 'running', 'returning'";
+
+// The order is that of `query`.
+const QUERY: &str = "q.query_id, q.transaction_id, q.session_id, q.username, u.usename, q.database_name, q.query_label, \
+     q.query_type, q.status, q.result_cache_hit, q.start_time, q.end_time, q.elapsed_time, q.queue_time, q.planning_time, \
+     q.compile_time, q.lock_wait_time, q.execution_time, q.returned_rows, q.error_message, q.service_class_name, \
+     q.query_text, q.user_id";
+
+fn literal(at: DateTime<Utc>) -> String {
+    format!("timestamp '{}'", at.naive_utc().format("%Y-%m-%d %H:%M:%S%.6f"))
+}
+
+/// Everything that ended in the window.
+pub(super) fn collect(redshift: &Redshift, window: Span) -> BoxStream<'_, Result<Harvest, warehouse::Error>> {
+    let parts = stream::once(async move {
+        let found = redshift.found().await?;
+        let reader = Reader { redshift, found };
+        let portions = reader.portions(window).await?;
+        Ok::<_, Error>((reader, portions))
+    });
+    parts
+        .flat_map(move |begun| match begun {
+            Err(error) => stream::iter([Err(error)]).boxed(),
+            Ok((reader, portions)) => {
+                // What was rolled back meanwhile corrects what was collected before.
+                let steps: VecDeque<Option<Span>> = portions.into_iter().map(Some).chain([None]).collect();
+                stream::try_unfold((reader, steps), move |(reader, mut steps)| async move {
+                    let Some(step) = steps.pop_front() else { return Ok(None) };
+                    let harvest = match step {
+                        Some(span) => reader.portion(&ended(span), span).await?,
+                        None => reader.undone(window).await?,
+                    };
+                    Ok(Some((harvest, (reader, steps))))
+                })
+                .boxed()
+            }
+        })
+        .map(|harvest| harvest.map_err(warehouse::Error::from))
+        .boxed()
+}
+
+// What ended in a part of time.
+fn ended(span: Span) -> String {
+    format!(
+        "q.user_id > 1 and q.end_time >= {} and q.end_time < {} and q.status not in ({IN_FLIGHT})",
+        literal(span.from),
+        literal(span.to)
+    )
+}
+
+/// What is so now.
+pub(super) async fn look(redshift: &Redshift, looking: Looking) -> Result<Harvest, Error> {
+    let found = redshift.found().await?;
+    let reader = Reader { redshift, found };
+    let at = redshift.clock().await?;
+    let mut harvest = Harvest::default();
+    if looking.in_flight {
+        let selection = format!("q.user_id > 1 and q.status in ({IN_FLIGHT})");
+        let mut queries = reader.queries(&selection).await?;
+        queries.retain(|(query, _)| !query.query_id.is_empty());
+        let mut queries = reader.whole_texts(queries).await?;
+        for query in &mut queries {
+            query.ended_at = None;
+        }
+        harvest.in_flight = Some(Look { warehouse: redshift.name.clone(), at, queries });
+    }
+    if looking.tables {
+        reader.tables(at, &mut harvest).await?;
+    }
+    Ok(harvest)
+}
+
+struct Reader<'a> {
+    redshift: &'a Redshift,
+    found: std::sync::Arc<Found>,
+}
+
+/// A query, and whether its text may be cut.
+type Cut = (Query, bool);
+
+impl Reader<'_> {
+    async fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
+        self.redshift.wire.rows(&self.signed(sql), PATIENCE).await
+    }
+
+    fn signed(&self, sql: &str) -> String {
+        let signature = Signature { dashboard: Some("collector".to_owned()), ..Signature::default() };
+        signature.sign(&self.found.adapted(sql).0)
+    }
+
+    // Parts of the window with about as many queries as memory takes.
+    async fn portions(&self, window: Span) -> Result<VecDeque<Span>, Error> {
+        let counts = self
+            .rows(&format!(
+                "select date_trunc('hour', q.end_time), count(*) from sys_query_history as q where {} group by 1 order by 1",
+                ended(window)
+            ))
+            .await?;
+        let mut portions = VecDeque::new();
+        let (mut from, mut held) = (window.from, 0_u64);
+        for row in counts {
+            let mut row = row.into_iter().flatten();
+            let (Some(hour), Some(count)) = (row.next().and_then(|at| seen(&at)), row.next()) else { continue };
+            let count = whole(&count).and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
+            let hour = hour.max(window.from);
+            if held > 0 && held.saturating_add(count) > PORTION && hour > from {
+                portions.push_back(Span { from, to: hour });
+                (from, held) = (hour, 0);
+            }
+            held = held.saturating_add(count);
+            // An hour that is too much by itself is cut evenly.
+            if held > PORTION {
+                let end =
+                    (hour.duration_trunc(TimeDelta::hours(1)).unwrap_or(hour) + TimeDelta::hours(1)).min(window.to);
+                let pieces = i32::try_from(held.div_ceil(PORTION)).unwrap_or(i32::MAX);
+                let step = (end - from) / pieces;
+                for _ in 1..pieces {
+                    let to = from + step;
+                    portions.push_back(Span { from, to });
+                    from = to;
+                }
+                portions.push_back(Span { from, to: end });
+                (from, held) = (end, 0);
+            }
+        }
+        if from < window.to {
+            portions.push_back(Span { from, to: window.to });
+        }
+        Ok(portions)
+    }
+
+    // Everything of the queries that a selection names.
+    async fn portion(&self, selection: &str, span: Span) -> Result<Harvest, Error> {
+        let queries = self.queries(selection).await?;
+        if queries.is_empty() {
+            return Ok(Harvest::default());
+        }
+        let mut queries = self.whole_texts(queries).await?;
+        let first = queries.iter().map(|query| query.started_at).min().unwrap_or(span.from);
+        let mut places: HashMap<String, usize> = HashMap::with_capacity(queries.len());
+        for (place, query) in queries.iter().enumerate() {
+            places.insert(query.query_id.clone(), place);
+        }
+        let mut touches = Touches::default();
+        self.details(selection, first, &mut queries, &places, &mut touches).await?;
+        self.external(selection, first, &mut queries, &places, &mut touches).await?;
+        self.loads(selection, first, &queries, &places, &mut touches).await?;
+        self.processors(first, span.to, &mut queries).await?;
+        let rolled_back = self.rolled_back(first).await?;
+        let mut harvest = Harvest::default();
+        for ((place, table, write), found) in touches.0 {
+            let Some(query) = queries.get_mut(place) else { continue };
+            let rows = found.rows();
+            let sum = if write { &mut query.rows_written } else { &mut query.rows_read };
+            *sum = Some(sum.unwrap_or(0).saturating_add(rows.unwrap_or(0)));
+            let undone = query.transaction_id.as_ref().is_some_and(|id| rolled_back.contains(id));
+            harvest.touches.push(Touch {
+                warehouse: query.warehouse.clone(),
+                transaction_id: query.transaction_id.clone(),
+                query_id: query.query_id.clone(),
+                started_at: query.started_at,
+                ended_at: query.ended_at.unwrap_or(query.started_at),
+                table,
+                write,
+                rows,
+                bytes: found.bytes,
+                committed: query.status == Status::Success && !undone,
+            });
+        }
+        self.declared(&mut queries).await?;
+        harvest.queries = queries;
+        Ok(harvest)
+    }
+
+    // Queries from before the window whose transaction was rolled back in it.
+    async fn undone(&self, window: Span) -> Result<Harvest, Error> {
+        if !self.found.reads("sys_transaction_history") {
+            return Ok(Harvest::default());
+        }
+        let selection = format!(
+            "q.user_id > 1 and q.end_time < {from} and q.end_time >= {far} and q.status = 'success' and q.transaction_id in \
+             (select t.transaction_id from sys_transaction_history as t where t.status = 'rolledback' and (t.undo_end_time \
+             >= {from} or t.transaction_start_time >= {since}))",
+            from = literal(window.from),
+            far = literal(window.from - TimeDelta::days(1)),
+            since = literal(window.from - UNDONE),
+        );
+        self.portion(&selection, window).await
+    }
+
+    async fn queries(&self, selection: &str) -> Result<Vec<Cut>, Error> {
+        let sql = format!(
+            "select {QUERY} from sys_query_history as q left join pg_user as u on u.usesysid = q.user_id where {selection}"
+        );
+        let sql = self.signed(&sql);
+        let mut rows = self.redshift.wire.ask(&sql, PATIENCE).await?;
+        let mut queries = Vec::new();
+        while let Some(row) = rows.next().await? {
+            let column =
+                |nth| wire::text(&row, nth).map(|text| text.trim_end_matches(' ')).filter(|text| !text.is_empty());
+            if let Some(cut) = query(&self.redshift.name, column) {
+                queries.push(cut);
+            }
+        }
+        Ok(queries)
+    }
+
+    // The texts of those that are cut, joined from their chunks; the others unescaped.
+    async fn whole_texts(&self, cut: Vec<Cut>) -> Result<Vec<Query>, Error> {
+        let mut queries = Vec::with_capacity(cut.len());
+        let mut long = Vec::new();
+        for (query, may_be_cut) in cut {
+            if may_be_cut {
+                long.push((queries.len(), query.query_id.clone(), query.started_at));
+            }
+            queries.push(query);
+        }
+        let reads = self.found.reads("sys_query_text");
+        for some in long.chunks(TEXTS) {
+            let mut chunks: HashMap<String, BTreeMap<i64, String>> = HashMap::new();
+            if reads {
+                let ids: Vec<&str> = some.iter().map(|(_, id, _)| id.as_str()).collect();
+                let first = some.iter().map(|(_, _, started)| *started).min().unwrap_or_default();
+                let sql = format!(
+                    "select t.query_id, t.sequence, t.text from sys_query_text as t where t.start_time >= {} and t.query_id \
+                     in ({})",
+                    literal(first - TimeDelta::seconds(1)),
+                    ids.join(", ")
+                );
+                let sql = self.signed(&sql);
+                let mut rows = self.redshift.wire.ask(&sql, PATIENCE).await?;
+                while let Some(row) = rows.next().await? {
+                    let of = |nth| wire::text(&row, nth);
+                    if let (Some(id), Some(sequence)) = (of(0), of(1).and_then(whole)) {
+                        // The same chunk can come twice.
+                        chunks
+                            .entry(id.to_owned())
+                            .or_default()
+                            .insert(sequence, of(2).unwrap_or_default().trim_end_matches(' ').to_owned());
+                    }
+                }
+            }
+            for (place, id, _) in some {
+                let Some(query) = queries.get_mut(*place) else { continue };
+                match chunks.get(id).and_then(joined) {
+                    // One chunk that is as long as chunks get, and no other: what follows is not known.
+                    Some(text) => query.text = text,
+                    None => query.text_truncated = true,
+                }
+            }
+        }
+        for query in &mut queries {
+            query.text = unescaped(&query.text);
+        }
+        Ok(queries)
+    }
+
+    // Blocks of segments and rows of steps: never both of one row, and never of all.
+    // <https://docs.aws.amazon.com/redshift/latest/dg/SYS_QUERY_DETAIL.html>
+    async fn details(
+        &self,
+        selection: &str,
+        first: DateTime<Utc>,
+        queries: &mut [Query],
+        places: &HashMap<String, usize>,
+        touches: &mut Touches,
+    ) -> Result<(), Error> {
+        if !self.found.reads("sys_query_detail") {
+            return Ok(());
+        }
+        for query in queries.iter_mut() {
+            for figure in [
+                &mut query.rows_read,
+                &mut query.rows_written,
+                &mut query.bytes_read,
+                &mut query.bytes_written,
+                &mut query.bytes_spilled,
+            ] {
+                *figure = Some(0);
+            }
+        }
+        let of = format!(
+            "d.start_time >= {} and d.query_id in (select q.query_id from sys_query_history as q where {selection})",
+            literal(first - TimeDelta::seconds(1))
+        );
+        let blocks = format!(
+            "select d.query_id, sum(d.blocks_read), sum(d.blocks_write), sum(d.spilled_block_local_disk + \
+             d.spilled_block_remote_disk) from sys_query_detail as d where d.step_id = -1 and d.segment_id <> -1 and {of} \
+             group by 1"
+        );
+        for row in self.rows(&blocks).await? {
+            let mut row = row.into_iter();
+            let place = row.next().flatten().and_then(|id| places.get(&id).copied());
+            let Some(query) = place.and_then(|place| queries.get_mut(place)) else { continue };
+            let mut bytes = || row.next().flatten().and_then(|blocks| whole(&blocks)).map(|n| n.saturating_mul(BLOCK));
+            (query.bytes_read, query.bytes_written, query.bytes_spilled) = (bytes(), bytes(), bytes());
+        }
+        let steps = format!(
+            "select d.query_id, d.step_name, max(d.table_name), sum(d.output_rows) from sys_query_detail as d where d.step_id \
+             >= 0 and d.table_id > 0 and d.step_name in ('scan', 'insert', 'delete') and {of} group by d.query_id, \
+             d.step_name, d.table_id"
+        );
+        for row in self.rows(&steps).await? {
+            let mut row = row.into_iter();
+            let place = row.next().flatten().and_then(|id| places.get(&id).copied());
+            let (step, table) = (row.next().flatten(), row.next().flatten());
+            let (Some(place), Some(step), Some(table)) = (place, step, table) else { continue };
+            let table = table.trim();
+            // Tables that Redshift makes for the time of a query.
+            if table.is_empty() || table.contains("volt_tt_") || table.contains("Internal Worktable") {
+                continue;
+            }
+            let rows = row.next().flatten().and_then(|rows| whole(&rows)).unwrap_or(0);
+            let touched = touches.0.entry((place, table.to_owned(), step.trim() != "scan")).or_default();
+            let sum = match step.trim() {
+                "scan" => &mut touched.scanned,
+                "insert" => &mut touched.inserted,
+                _ => &mut touched.deleted,
+            };
+            *sum = Some(sum.unwrap_or(0).saturating_add(rows));
+        }
+        Ok(())
+    }
+
+    // What was read of S3 and of other databases; rows and bytes are those scanned.
+    // <https://docs.aws.amazon.com/redshift/latest/dg/SYS_EXTERNAL_QUERY_DETAIL.html>
+    async fn external(
+        &self,
+        selection: &str,
+        first: DateTime<Utc>,
+        queries: &mut [Query],
+        places: &HashMap<String, usize>,
+        touches: &mut Touches,
+    ) -> Result<(), Error> {
+        if !self.found.reads("sys_external_query_detail") {
+            return Ok(());
+        }
+        let sql = format!(
+            "select e.query_id, e.table_name, sum(e.returned_rows), sum(e.returned_bytes) from sys_external_query_detail as e \
+             where e.start_time >= {} and e.query_id in (select q.query_id from sys_query_history as q where {selection}) \
+             group by 1, 2",
+            literal(first - TimeDelta::seconds(1))
+        );
+        for row in self.rows(&sql).await? {
+            let mut row = row.into_iter();
+            let place = row.next().flatten().and_then(|id| places.get(&id).copied());
+            let (Some(place), Some(table)) = (place, row.next().flatten()) else { continue };
+            let Some(query) = queries.get_mut(place) else { continue };
+            let mut number = || row.next().flatten().and_then(|number| whole(&number));
+            let (rows, bytes) = (number(), number());
+            query.bytes_read = Some(query.bytes_read.unwrap_or(0).saturating_add(bytes.unwrap_or(0)));
+            let table = table.trim();
+            if !table.is_empty() {
+                let touched = touches.0.entry((place, table.to_owned(), false)).or_default();
+                touched.scanned = Some(touched.scanned.unwrap_or(0).saturating_add(rows.unwrap_or(0)));
+                touched.bytes = bytes;
+            }
+        }
+        Ok(())
+    }
+
+    // What COPY loaded, where its steps do not say it. The name has no schema there.
+    // <https://docs.aws.amazon.com/redshift/latest/dg/SYS_LOAD_HISTORY.html>
+    async fn loads(
+        &self,
+        selection: &str,
+        first: DateTime<Utc>,
+        queries: &[Query],
+        places: &HashMap<String, usize>,
+        touches: &mut Touches,
+    ) -> Result<(), Error> {
+        let copies = queries.iter().any(|query| query.statement.as_deref() == Some(Statement::Copy.name()));
+        if !copies || !self.found.reads("sys_load_history") {
+            return Ok(());
+        }
+        let sql = format!(
+            "select l.query_id, l.table_name, sum(l.loaded_rows) from sys_load_history as l where l.start_time >= {} and \
+             l.query_id in (select q.query_id from sys_query_history as q where {selection}) group by 1, 2",
+            literal(first - TimeDelta::seconds(1))
+        );
+        for row in self.rows(&sql).await? {
+            let mut row = row.into_iter();
+            let place = row.next().flatten().and_then(|id| places.get(&id).copied());
+            let (Some(place), Some(table)) = (place, row.next().flatten()) else { continue };
+            let rows = row.next().flatten().and_then(|rows| whole(&rows));
+            let table = table.trim();
+            let known = touches
+                .0
+                .iter_mut()
+                .find(|((of, name, write), _)| *of == place && *write && name.rsplit('.').next() == Some(table));
+            if let Some((_, touched)) = known {
+                touched.inserted = touched.inserted.or(rows);
+            }
+        }
+        Ok(())
+    }
+
+    // A cluster's own tables number statements otherwise, and one of a user can be several of theirs: they are the same
+    // transaction's and session's, and begin while it runs.
+    // <https://docs.aws.amazon.com/redshift/latest/dg/r_SVL_QUERY_METRICS_SUMMARY.html>
+    async fn processors(&self, first: DateTime<Utc>, to: DateTime<Utc>, queries: &mut [Query]) -> Result<(), Error> {
+        if !self.found.reads("stl_query") || !self.found.reads("svl_query_metrics_summary") {
+            return Ok(());
+        }
+        let sql = format!(
+            "select s.xid, s.pid, s.starttime, m.query_cpu_time from stl_query as s join svl_query_metrics_summary as m on \
+             m.userid = s.userid and m.query = s.query where s.userid > 1 and s.starttime >= {} and s.starttime < {}",
+            literal(first),
+            literal(to)
+        );
+        let mut begun: HashMap<(String, String), Vec<(DateTime<Utc>, usize)>> = HashMap::new();
+        for (place, query) in queries.iter().enumerate() {
+            let (Some(transaction), Some(session)) = (&query.transaction_id, &query.session_id) else { continue };
+            begun.entry((transaction.clone(), session.clone())).or_default().push((query.started_at, place));
+        }
+        begun.values_mut().for_each(|queries| queries.sort_unstable());
+        for row in self.rows(&sql).await? {
+            let mut row = row.into_iter().flatten();
+            let (Some(xid), Some(pid), Some(at), Some(seconds)) = (row.next(), row.next(), row.next(), row.next())
+            else {
+                continue;
+            };
+            let (Some(at), Some(seconds)) = (seen(&at), whole(&seconds)) else { continue };
+            let of =
+                begun.get(&(xid, pid)).and_then(|queries| queries.iter().rev().find(|(started, _)| *started <= at));
+            if let Some(query) = of.and_then(|(_, place)| queries.get_mut(*place))
+                && query.ended_at.is_some_and(|ended| at <= ended)
+            {
+                query.cpu_us = Some(query.cpu_us.unwrap_or(0).saturating_add(seconds.saturating_mul(1_000_000)));
+            }
+        }
+        Ok(())
+    }
+
+    async fn rolled_back(&self, first: DateTime<Utc>) -> Result<HashSet<String>, Error> {
+        if !self.found.reads("sys_transaction_history") {
+            return Ok(HashSet::new());
+        }
+        let sql = format!(
+            "select t.transaction_id from sys_transaction_history as t where t.status = 'rolledback' and \
+             t.transaction_start_time >= {}",
+            literal(first - TimeDelta::days(1))
+        );
+        Ok(self.rows(&sql).await?.into_iter().flatten().flatten().collect())
+    }
+
+    // Who reads by a cursor sends FETCH; the statement, and its signature, are in the DECLARE of the transaction.
+    async fn declared(&self, queries: &mut [Query]) -> Result<(), Error> {
+        let mut fetches = Vec::new();
+        let mut known: HashMap<(String, String), String> = HashMap::new();
+        for (place, query) in queries.iter().enumerate() {
+            let Some(transaction) = &query.transaction_id else { continue };
+            if let Some(cursor) = cursor_fetched(&query.text) {
+                fetches.push((place, transaction.clone(), cursor));
+            } else if let Some(cursor) = cursor_declared(&query.text) {
+                known.insert((transaction.clone(), cursor), query.text.clone());
+            }
+        }
+        let missing: BTreeSet<&str> = fetches
+            .iter()
+            .filter(|(_, transaction, cursor)| !known.contains_key(&(transaction.clone(), cursor.clone())))
+            .map(|(_, transaction, _)| transaction.as_str())
+            .collect();
+        for some in missing.into_iter().collect::<Vec<_>>().chunks(TEXTS) {
+            // Some say DECLARE behind a comment, so the word is looked for everywhere.
+            let selection = format!(
+                "q.user_id > 1 and q.transaction_id in ({}) and lower(q.query_text) like '%declare%cursor%'",
+                some.join(", ")
+            );
+            let declares = self.queries(&selection).await?;
+            for query in self.whole_texts(declares).await? {
+                if let (Some(transaction), Some(cursor)) = (query.transaction_id.clone(), cursor_declared(&query.text))
+                {
+                    known.insert((transaction, cursor), query.text);
+                }
+            }
+        }
+        for (place, transaction, cursor) in fetches {
+            if let (Some(query), Some(declare)) = (queries.get_mut(place), known.get(&(transaction, cursor))) {
+                query.text = crate::annotation::inherited(&query.text, declare, "declare");
+            }
+        }
+        Ok(())
+    }
+
+    async fn tables(&self, at: DateTime<Utc>, harvest: &mut Harvest) -> Result<(), Error> {
+        let name = &self.redshift.name;
+        let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        if self.found.reads("svv_redshift_tables") {
+            let sql = "select t.database_name, t.schema_name, t.table_name from svv_redshift_tables as t where t.table_type \
+                       = 'TABLE' and t.schema_name not like 'pg\\\\_%' and t.schema_name <> 'information_schema'";
+            for row in self.rows(sql).await? {
+                let mut row = row.into_iter().flatten().map(|part| part.trim().to_owned());
+                if let (Some(database), Some(schema), Some(table)) = (row.next(), row.next(), row.next()) {
+                    let full = format!("{database}.{schema}.{table}");
+                    named.entry(database).or_default().insert(full);
+                }
+            }
+        }
+        if self.found.reads("svv_table_info") {
+            // It knows the tables of the database one is connected to.
+            let mut states = self.table_info(&self.redshift.wire, at).await?;
+            let own: BTreeSet<&str> = states.iter().filter_map(|state| state.table.split('.').next()).collect();
+            let others: Vec<String> = named
+                .keys()
+                .filter(|database| !own.contains(database.as_str()) && **database != self.redshift.wire.database())
+                .cloned()
+                .collect();
+            for database in others {
+                let wire = match self.redshift.wire.to(&database) {
+                    Ok(wire) => wire,
+                    Err(_) => continue,
+                };
+                match self.table_info(&wire, at).await {
+                    Ok(more) => states.extend(more),
+                    Err(error) => {
+                        tracing::debug!(database, %error, "the tables of a database are not seen");
+                        named.remove(&database);
+                    }
+                }
+            }
+            let known: HashSet<String> = states.iter().map(|state| state.table.clone()).collect();
+            // It leaves out tables without rows.
+            for table in named.into_values().flatten().filter(|table| !known.contains(table)) {
+                states.push(TableState {
+                    warehouse: name.clone(),
+                    at,
+                    table,
+                    table_id: None,
+                    rows: Some(0),
+                    ghost_rows: Some(0),
+                    bytes: Some(0),
+                    skew: None,
+                    unsorted: None,
+                    stats_off: None,
+                });
+            }
+            harvest.tables = states;
+        }
+        if self.found.reads("svv_redshift_columns") {
+            let sql = "select c.database_name, c.schema_name, c.table_name, c.column_name, c.data_type, c.encoding from \
+                       svv_redshift_columns as c where c.schema_name not like 'pg\\\\_%' and c.schema_name <> \
+                       'information_schema'";
+            for row in self.rows(sql).await? {
+                let mut row = row.into_iter().map(|part| part.map(|part| part.trim().to_owned()));
+                let mut next = || row.next().flatten();
+                let (Some(database), Some(schema), Some(table), Some(column)) = (next(), next(), next(), next()) else {
+                    continue;
+                };
+                harvest.columns.push(ColumnState {
+                    warehouse: name.clone(),
+                    at,
+                    table: format!("{database}.{schema}.{table}"),
+                    column,
+                    data_type: next().filter(|kind| !kind.is_empty()),
+                    encoding: next().filter(|encoding| !encoding.is_empty()),
+                    null_share: None,
+                    distinct: None,
+                    avg_bytes: None,
+                    min: None,
+                    max: None,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    // <https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_TABLE_INFO.html>
+    async fn table_info(&self, wire: &Wire, at: DateTime<Utc>) -> Result<Vec<TableState>, Error> {
+        let sql = "select i.\"database\", i.\"schema\", i.\"table\", i.table_id, i.size, i.tbl_rows, \
+                   i.estimated_visible_rows, i.skew_rows, i.unsorted, i.stats_off from svv_table_info as i";
+        let mut states = Vec::new();
+        for row in wire.rows(&self.signed(sql), PATIENCE).await? {
+            let mut row = row.into_iter();
+            let mut next = || row.next().flatten().map(|value| value.trim().to_owned());
+            let (Some(database), Some(schema), Some(table)) = (next(), next(), next()) else { continue };
+            let table_id = next();
+            let mut number = || next().and_then(|value| whole(&value));
+            let (size, all, visible) = (number(), number(), number());
+            let mut share = || next().and_then(|value| value.parse::<f64>().ok());
+            let (skew, unsorted, stats_off) = (share(), share(), share());
+            // `tbl_rows` counts rows that are deleted and not yet vacuumed away, too.
+            let rows = visible.or(all);
+            states.push(TableState {
+                warehouse: self.redshift.name.clone(),
+                at,
+                table: format!("{database}.{schema}.{table}"),
+                table_id,
+                rows,
+                ghost_rows: all.zip(rows).map(|(all, rows)| all.saturating_sub(rows).max(0)),
+                bytes: size.map(|blocks| blocks.saturating_mul(BLOCK)),
+                skew,
+                unsorted: unsorted.map(|percent| percent / 100.0),
+                stats_off: stats_off.map(|percent| percent / 100.0),
+            });
+        }
+        Ok(states)
+    }
+}
+
+/// Tables by the query, by its place, that touched them.
+#[derive(Default)]
+struct Touches(BTreeMap<(usize, String, bool), Touched>);
+
+#[derive(Default)]
+struct Touched {
+    scanned: Option<i64>,
+    inserted: Option<i64>,
+    deleted: Option<i64>,
+    bytes: Option<i64>,
+}
+
+impl Touched {
+    // An update deletes the rows that it inserts anew.
+    fn rows(&self) -> Option<i64> {
+        self.scanned.or(self.inserted.max(self.deleted))
+    }
+}
+
+// A row of SYS_QUERY_HISTORY, and whether its text may be cut; none if it has no id or start.
+// <https://docs.aws.amazon.com/redshift/latest/dg/SYS_QUERY_HISTORY.html>
+fn query<'a>(warehouse: &str, column: impl Fn(usize) -> Option<&'a str>) -> Option<Cut> {
+    let text = |nth| column(nth).map(str::to_owned);
+    let number = |nth| column(nth).and_then(whole);
+    let error = text(19);
+    let kind = column(7).map(str::to_lowercase);
+    let stored = column(21).unwrap_or_default();
+    let query = Query {
+        query_id: text(0)?,
+        // 0 stands for none.
+        transaction_id: text(1).filter(|id| id != "0"),
+        session_id: text(2).filter(|id| id != "0"),
+        warehouse: warehouse.to_owned(),
+        // A login that was dropped has no name any more.
+        user: text(3).or(text(4)).or(text(22)),
+        database: text(5),
+        label: text(6).filter(|label| label != "default"),
+        // What Redshift calls COMMAND and OTHER is read from the text.
+        statement: kind
+            .filter(|kind| kind != Statement::Other.name() && Statement::ALL.iter().any(|known| known.name() == kind)),
+        status: match column(8).unwrap_or_default() {
+            "success" => Status::Success,
+            "failed" => Status::Failed,
+            "canceled" | "cancelled" | "aborted" => Status::Aborted,
+            "queued" => Status::Queued,
+            "planning" | "running" | "returning" => Status::Running,
+            _ if error.is_some() => Status::Failed,
+            _ => Status::Success,
+        },
+        cache_hit: column(9).and_then(truth),
+        started_at: column(10).and_then(seen)?,
+        ended_at: column(11).and_then(seen),
+        elapsed_us: number(12),
+        queue_us: number(13),
+        planning_us: number(14),
+        compile_us: number(15),
+        lock_us: number(16),
+        exec_us: number(17),
+        rows_returned: number(18),
+        error,
+        queue: text(20),
+        text: stored.to_owned(),
+        ..Query::default()
+    };
+    Some((query, i64::try_from(stored.len()).unwrap_or(i64::MAX) >= CUT))
+}
+
+// The chunks of a text in their order; none where the first or one between is missing.
+//
+// A chunk is padded with blanks and may end in blanks of the text; all but the last are full. Where the next character did
+// not fit, one is short of full by the rest of it.
+fn joined(chunks: &BTreeMap<i64, String>) -> Option<String> {
+    let last = chunks.len().checked_sub(1)?;
+    let mut text = String::with_capacity(chunks.len().saturating_mul(CHUNK));
+    let mut parts = chunks.iter().enumerate().peekable();
+    while let Some((nth, (sequence, chunk))) = parts.next() {
+        if usize::try_from(*sequence).ok() != Some(nth) {
+            return None;
+        }
+        text.push_str(chunk);
+        if nth < last {
+            let room = CHUNK.saturating_sub(chunk.len());
+            let next = parts.peek().and_then(|(_, (_, next))| next.chars().next()).map_or(1, char::len_utf8);
+            if room >= next {
+                let _ = write!(text, "{:room$}", "");
+            }
+        }
+    }
+    Some(text)
+}
+
+/// A text as it was sent: line breaks and backslashes are stored as escapes. Chunks are joined first, because an escape can
+/// straddle two.
+fn unescaped(stored: &str) -> String {
+    if !stored.contains('\\') {
+        return stored.to_owned();
+    }
+    let mut text = String::with_capacity(stored.len());
+    let mut rest = stored.chars();
+    while let Some(c) = rest.next() {
+        if c != '\\' {
+            text.push(c);
+            continue;
+        }
+        let mut ahead = rest.clone();
+        let plain = match ahead.next() {
+            Some('n') => '\n',
+            Some('r') => '\r',
+            Some('\\') => '\\',
+            _ => {
+                text.push('\\');
+                continue;
+            }
+        };
+        text.push(plain);
+        rest = ahead;
+    }
+    text
+}
+
+// The words of a statement behind its comments.
+fn words(text: &str) -> impl Iterator<Item = String> {
+    let bare = crate::annotation::without_comments(text);
+    let words: Vec<String> = bare
+        .split(|c: char| c.is_whitespace() || c == ';')
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
+    words.into_iter()
+}
+
+fn cursor(word: &str) -> String {
+    match word.strip_prefix('"').and_then(|word| word.strip_suffix('"')) {
+        Some(quoted) => quoted.to_owned(),
+        None => word.to_lowercase(),
+    }
+}
+
+// The cursor that a FETCH reads: `fetch forward 100 from c`.
+fn cursor_fetched(text: &str) -> Option<String> {
+    let mut words = words(text);
+    words.next().filter(|word| word.eq_ignore_ascii_case("fetch"))?;
+    words.last().map(|word| cursor(&word))
+}
+
+// The cursor that a DECLARE makes: `declare c cursor for select …`.
+fn cursor_declared(text: &str) -> Option<String> {
+    let mut words = words(text);
+    words.next().filter(|word| word.eq_ignore_ascii_case("declare"))?;
+    words.next().map(|word| cursor(&word))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn stored(text: &str) -> String {
+        text.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r")
+    }
+
+    fn chunked(stored: &str) -> BTreeMap<i64, String> {
+        let mut chunks = BTreeMap::new();
+        let mut rest = stored;
+        while chunks.is_empty() || !rest.is_empty() {
+            let end = rest.floor_char_boundary(CHUNK);
+            chunks.insert(chunks.len() as i64, rest[..end].trim_end_matches(' ').to_owned());
+            rest = &rest[end..];
+        }
+        chunks
+    }
+
+    #[test]
+    fn texts_come_back_from_their_chunks() {
+        for text in [
+            "select 1".to_owned(),
+            format!("{}\n{}", "x".repeat(CHUNK - 1), "y"),
+            format!("{} {}", "x".repeat(CHUNK - 1), "y"),
+            format!("{}{}y", "x".repeat(CHUNK - 3), " ".repeat(3)),
+            format!("x{}y", " ".repeat(3 * CHUNK)),
+            format!("x{}", "ü".repeat(CHUNK)),
+            format!("x{}", "😀".repeat(CHUNK)),
+            format!("{}\\\\n", "x".repeat(CHUNK - 1)),
+        ] {
+            assert_eq!(unescaped(&joined(&chunked(&stored(&text))).unwrap()), text);
+        }
+        assert_eq!(unescaped("a\\tb\\"), "a\\tb\\", "other backslashes stay");
+        let gap = BTreeMap::from([(0, "a".to_owned()), (2, "b".to_owned())]);
+        assert_eq!(joined(&gap), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_back(parts in proptest::collection::vec("[a \\\\\n\rü😀]{0,40}", 0..400)) {
+            let text = format!("{}x", parts.concat());
+            prop_assert_eq!(unescaped(&joined(&chunked(&stored(&text))).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn cursors_are_found() {
+        assert_eq!(cursor_fetched("FETCH FORWARD 100 FROM \"SQL_CUR7\";").as_deref(), Some("SQL_CUR7"));
+        assert_eq!(cursor_fetched("/* x */ fetch 10 from C").as_deref(), Some("c"));
+        assert_eq!(cursor_fetched("select 'fetch'"), None);
+        assert_eq!(cursor_declared("declare \"SQL_CUR7\" cursor for select 1").as_deref(), Some("SQL_CUR7"));
+        assert_eq!(cursor_declared("/* {\"dag\":\"a\"} */\ndeclare C cursor for select 1").as_deref(), Some("c"));
+    }
+}
