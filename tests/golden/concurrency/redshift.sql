@@ -24,5 +24,5 @@ from (
   ) as lasted
   join (
     select timestamp '2026-11-19 12:00:00.000000' as part_at, timestamp '2026-11-19 12:00:00.000000' as part_start, timestamp '2026-11-20 12:00:00.000000' as part_end
-  ) as buckets on lasts_from < part_end and lasts_to > part_start
+  ) as buckets on lasts_from < part_end and lasts_to > part_start and lasts_from < lasts_to
 ) as parts

@@ -460,7 +460,7 @@ begin
   end if;
   return coalesce(pg_catalog.regexp_substr(
     source, pattern, greatest(start, 1), greatest(nth, 1), case when flags ~ 'i' then 'i' else 'c' end,
-    case when flags ~ 'e' and pattern ~ ('(^|[^' || chr(92) || '])[(]') then 1 else 0 end
+    case when flags ~ 'e' then 1 else 0 end
   ), case when source is not null then '' end);
 end $$;
 create function redshift.regexp_substr(source text, pattern text, start integer, nth integer) returns text
