@@ -350,19 +350,21 @@ fn decisive<'a>(plan: &'a Plan, visit: &mut dyn FnMut(&'a Expr)) {
     }
 }
 
+// What a select sorts: a percentile's values and the rows they are of, or the values of which distinct ones are counted.
+type Sorted<'a> = (Option<&'a Expr>, &'a Expr);
+
 /// The same figures in sections of which each sorts by one value at most, and by none where distinct values are counted.
 fn apart(figures: &Figures) -> Figures {
     let mut sections: Vec<Section> = Vec::new();
     for section in &figures.sections {
-        // What a select sorts by, and its figures.
-        let mut selects: Vec<(Option<(Option<&Expr>, &Expr)>, Vec<usize>)> = Vec::new();
+        let mut selects: Vec<(Option<Sorted<'_>>, Vec<usize>)> = Vec::new();
         for nth in &section.figures {
             let sorted = figures.figures.get(*nth).and_then(|figure| match &figure.fold {
                 Fold::Of(Aggregate::Percentile(_), of) => Some((Some(of), &figure.among)),
                 Fold::Distinct(of) => Some((None, of)),
                 _ => None,
             });
-            let fits = |known: &Option<(Option<&Expr>, &Expr)>| match (known, &sorted) {
+            let fits = |known: &Option<Sorted<'_>>| match (known, &sorted) {
                 (_, None) | (None, Some(_)) => true,
                 (Some((None, _)), Some((None, _))) => true,
                 (Some(known), Some(sorted)) => known == sorted,
@@ -396,6 +398,9 @@ pub(super) fn each<'a>(plan: &'a Plan, visit: &mut dyn FnMut(&'a Expr)) {
         }
         Question::List(list) => {
             visit(&list.filter);
+            if let Rows::Runs(runs) = &list.of {
+                visit(&runs.only);
+            }
             list.items.iter().for_each(|(x, _)| visit(x));
             list.order.iter().for_each(|(x, _)| visit(x));
         }

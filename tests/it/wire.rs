@@ -370,7 +370,8 @@ fn what_is_collected_is_what_was_recorded() {
     };
     let mut found: Vec<_> = look.queries.iter().map(open).collect();
     let mut expected: Vec<_> = expected.iter().map(open).collect();
-    (found.sort(), expected.sort());
+    found.sort();
+    expected.sort();
     assert_eq!(found, expected);
 
     let mut states: BTreeMap<&str, _> = BTreeMap::new();

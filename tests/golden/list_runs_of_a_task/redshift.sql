@@ -31,6 +31,7 @@ from (
     started_at,
     ended_at,
     elapsed_us,
+    counted,
     case
       when form in ('intermix', 'json') then coalesce(nullif(trim(json_extract_path_text(object, 'app', true)), ''), nullif(trim(json_extract_path_text(object, 'application', true)), ''), nullif(trim(json_extract_path_text(object, 'app_name', true)), ''), nullif(trim(json_extract_path_text(object, 'service.name', true)), ''), nullif(trim(json_extract_path_text(object, 'service', true)), ''))
       when form in ('dbt_query_tags', 'dbt') then 'dbt'
@@ -135,6 +136,7 @@ from (
     h.start_time as started_at,
     case when rtrim(h.status) in ('success', 'failed', 'canceled') then nullif(h.end_time, timestamp '2000-01-01 00:00:00') end as ended_at,
     h.elapsed_time as elapsed_us,
+    (lower(rtrim(h.query_type)) not in ('utility', 'command') and h.query_text not like '/* {"app":"lakeapm"%') as counted,
     case when h.query_text like '%/*%' or h.query_text like '%--%' then replace(replace(replace(replace(rtrim(h.query_text), '\\\\', chr(1)), '\\n', chr(10)), '\\r', chr(13)), chr(1), '\\') end as noted
   from sys_query_history as h
   left join pg_user as u on u.usesysid = h.user_id

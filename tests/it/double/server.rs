@@ -133,6 +133,8 @@ impl Server {
         });
         // A Ctrl-C at the terminal ends the tests; the shell still cleans up.
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        // It outlives this process by the time the server needs to end.
+        #[allow(clippy::zombie_processes)]
         let mut child: Child = shell.spawn().unwrap();
         let held = child.stdin.take().unwrap();
         let begun = Instant::now();
@@ -329,6 +331,7 @@ fn postgresql_runs_with_a_database_for_each_test() {
 
 #[test]
 #[ignore = "is killed by the test below"]
+#[allow(clippy::print_stdout)]
 fn a_process_that_holds_a_server() {
     let database = Database::new();
     println!("data {}", database.rows("show data_directory")[0][0].as_ref().unwrap());
