@@ -534,7 +534,7 @@ mod tests {
         let secrets = HashMap::from([("people_key".to_owned(), "do not tell".to_owned())]);
         let json =
             br#"{"warehouse": "history", "history": "/h", "limits": {"rows": 7}, "swap": null, "session_gap": "",
-            "tls": {"mode": "full"}, "unknown": [1]}"#;
+            "tls": {"mode": "verify"}, "unknown": [1]}"#;
         let settings = Settings::of(json, &secrets).unwrap();
         assert_eq!(settings.history.as_deref(), Some(Path::new("/h")));
         assert_eq!((settings.limits.rows, settings.limits.timeout), (7, 60), "what is not set is as without it");

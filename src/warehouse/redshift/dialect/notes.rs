@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A form is one of [`FORMATS`] that SQL can tell; its mapping to dimensions is that of the registry. A text with a comment
-//! of no such form, or with one at both ends, is [`ILLEGIBLE`](super::rows::ILLEGIBLE), for a plain comment cannot be told
+//! of no such form, or with one at both ends, is [`ILLEGIBLE`], for a plain comment cannot be told
 //! from a format that SQL does not know. Redshift's regular expressions are POSIX's, `regexp_substr` answers with an empty
 //! text what it does not find, and with `e` the first group of it.
 
