@@ -293,6 +293,8 @@ fn named(harvest: &Harvest) -> Harvest {
     harvest.columns.iter_mut().for_each(|column| column.warehouse = warehouse());
     if let Some(look) = &mut harvest.in_flight {
         look.warehouse = warehouse();
+        // A history that stands at an instant has not looked at that instant yet.
+        look.at -= chrono::TimeDelta::milliseconds(1);
         look.queries.iter_mut().for_each(|query| query.warehouse = warehouse());
     }
     harvest

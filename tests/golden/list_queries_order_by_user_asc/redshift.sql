@@ -127,7 +127,7 @@ from (
     h.start_time as started_at,
     case when rtrim(h.status) in ('success', 'failed', 'canceled') then nullif(h.end_time, timestamp '2000-01-01 00:00:00') end as ended_at,
     h.queue_time as queue_us,
-    h.elapsed_time as elapsed_us,
+    case when rtrim(h.status) in ('success', 'failed', 'canceled') then h.elapsed_time end as elapsed_us,
     coalesce(d.rows_read, 0) as rows_read,
     coalesce(d.blocks_read, 0) * 1048576 as bytes_read,
     cast(null as varchar) as fingerprint,

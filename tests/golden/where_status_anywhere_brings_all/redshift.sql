@@ -61,7 +61,7 @@ from (
     case rtrim(h.status) when 'success' then 'success' when 'failed' then 'failed' when 'canceled' then 'aborted' when 'queued' then 'queued' else 'running' end as status,
     h.start_time as started_at,
     case when rtrim(h.status) in ('success', 'failed', 'canceled') then nullif(h.end_time, timestamp '2000-01-01 00:00:00') end as ended_at,
-    h.elapsed_time as elapsed_us,
+    case when rtrim(h.status) in ('success', 'failed', 'canceled') then h.elapsed_time end as elapsed_us,
     (lower(rtrim(h.query_type)) not in ('utility', 'command') and h.query_text not like '/* {"app":"lakeapm"%') as counted,
     case when h.query_text like '%/*%' or h.query_text like '%--%' then replace(replace(replace(replace(rtrim(h.query_text), '\\\\', chr(1)), '\\n', chr(10)), '\\r', chr(13)), chr(1), '\\') end as noted
   from sys_query_history as h

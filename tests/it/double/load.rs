@@ -685,8 +685,33 @@ pub fn demo() -> &'static Harvest {
             all.columns.extend(day.columns);
             all.in_flight = day.in_flight.or(all.in_flight);
         }
+        leave_open(&mut all);
         recorded(&all)
     })
+}
+
+// So small a demo has nothing in flight at its end: what ended last is still at it, and one statement waits.
+fn leave_open(harvest: &mut Harvest) {
+    let end: DateTime<Utc> = END.parse().unwrap();
+    let look = harvest.in_flight.as_mut().unwrap();
+    harvest.queries.sort_by_key(|query| query.ended_at);
+    for query in harvest.queries.split_off(harvest.queries.len() - 4) {
+        harvest.touches.retain(|touch| touch.query_id != query.query_id);
+        let lasts = (end - query.started_at).num_microseconds();
+        let waits = look.queries.is_empty();
+        look.queries.push(Query {
+            status: if waits { Status::Queued } else { Status::Running },
+            queue_us: if waits { lasts } else { query.queue_us },
+            exec_us: None,
+            elapsed_us: lasts,
+            ended_at: None,
+            error: None,
+            rows_returned: None,
+            rows_written: None,
+            bytes_written: None,
+            ..query
+        });
+    }
 }
 
 /// The instant the demo of the double ends.

@@ -78,7 +78,11 @@ const COLUMNS: &[(&str, Of, &str)] = &[
     ("compile_us", Of::History, "h.compile_time"),
     ("lock_us", Of::History, "h.lock_wait_time"),
     ("exec_us", Of::History, "h.execution_time"),
-    ("elapsed_us", Of::History, "h.elapsed_time"),
+    (
+        "elapsed_us",
+        Of::History,
+        "case when rtrim(h.status) in ('success', 'failed', 'canceled') then h.elapsed_time end",
+    ),
     ("cache_hit", Of::History, "h.result_cache_hit"),
     ("rows_returned", Of::History, "h.returned_rows"),
     ("rows_read", Of::Detail, "coalesce(d.rows_read, 0)"),
