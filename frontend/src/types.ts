@@ -73,7 +73,6 @@ export interface LakeSettings extends DataSourceJsonData {
   limits?: { rows?: number; timeout?: number };
   texts?: 'viewer' | 'editor' | 'admin';
   session_gap?: string;
-  allow_wake?: boolean;
 }
 
 /** The secrets, which Grafana keeps encrypted and never gives back to the browser. */

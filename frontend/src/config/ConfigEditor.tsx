@@ -1,6 +1,6 @@
 import { type DataSourcePluginOptionsEditorProps } from '@grafana/data';
 import { ConfigSection } from '@grafana/plugin-ui';
-import { Alert, Combobox, Divider, Field, Input, SecretInput, SecretTextArea, Switch, TagsInput, TextArea } from '@grafana/ui';
+import { Alert, Combobox, Divider, Field, Input, SecretInput, SecretTextArea, TagsInput, TextArea } from '@grafana/ui';
 import React, { useId } from 'react';
 
 import { type LakeSecrets, type LakeSettings } from '../types';
@@ -195,9 +195,6 @@ export default function ConfigEditor({ options, onOptionsChange }: Props) {
           >
             <Field label="Folder" description="A folder on the Grafana server, with its whole path, that a collector writes to. Empty asks the warehouse itself." htmlFor={field('history')} disabled={disabled}>
               {text('history', '/var/lib/lakeapm/history')}
-            </Field>
-            <Field label="Allow waking a serverless warehouse" description="Otherwise alert rules and dashboards that refresh by themselves read the history." htmlFor={field('wake')} disabled={disabled}>
-              <Switch id={field('wake')} disabled={disabled} value={settings.allow_wake ?? false} onChange={(event) => set({ allow_wake: event.currentTarget.checked || undefined })} />
             </Field>
           </ConfigSection>
         </>
