@@ -28,7 +28,7 @@ use lakeapm::{
     warehouse::{
         Error, Rows, Span, Warehouse,
         history::Engine,
-        redshift::dialect::{DIALECT, WAREHOUSE, statement},
+        redshift::dialect::{DIALECT, WAREHOUSE},
     },
 };
 
@@ -655,13 +655,4 @@ fn what_live_cannot_answer_says_where_it_is_answered() {
         .unwrap()
         .1;
     assert!(kept.notices.iter().any(|notice| notice.contains("a week")), "{:?}", kept.notices);
-}
-
-#[test]
-fn kinds_of_statement_are_ours() {
-    for (theirs, ours) in
-        [("SELECT    ", "select"), ("CTAS", "ctas"), ("COMMAND", "utility"), ("UTILITY", "utility"), ("NEW", "other")]
-    {
-        assert_eq!(statement(theirs), ours);
-    }
 }

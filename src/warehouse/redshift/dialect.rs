@@ -20,7 +20,8 @@ use crate::{
     sql::{Cut, Dialect, Unread, Wanted},
 };
 
-pub use rows::{WAREHOUSE, statement};
+pub(super) use rows::IN_FLIGHT;
+pub use rows::WAREHOUSE;
 
 /// How Redshift's SQL is written.
 pub static DIALECT: Dialect = Dialect {

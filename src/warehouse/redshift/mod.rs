@@ -47,6 +47,9 @@ const FRESH: Duration = Duration::from_secs(600);
 /// How long one question of ours beside the user's may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Texts of at least so many bytes may be cut: Redshift cuts a little before the 4000 that it has room for.
+const CUT: usize = 3_800;
+
 /// Texts that are looked at for keys of annotations.
 const TEXTS: u32 = 2000;
 
@@ -163,7 +166,7 @@ impl Redshift {
         let mut counts = std::collections::HashMap::<String, u64>::new();
         for text in rows.into_iter().flatten().flatten() {
             let text = text.trim_end();
-            let read = reader.annotations(&Source { text, truncated: text.len() >= 3800, ..Source::default() });
+            let read = reader.annotations(&Source { text, truncated: text.len() >= CUT, ..Source::default() });
             for annotation in read.annotations {
                 *counts.entry(annotation.key.into_owned()).or_default() += 1;
             }

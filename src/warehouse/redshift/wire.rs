@@ -484,20 +484,11 @@ fn encryption(tls: &Tls) -> Result<Option<MakeRustlsConnect>, Error> {
         .with_safe_default_protocol_versions()
         .map_err(|cause| broken(&cause))?;
     let config = match tls.mode {
-        TlsMode::VerifyCa => {
+        TlsMode::VerifyCa | TlsMode::Require => {
             let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
                 .build()
                 .map_err(|cause| broken(&cause))?;
-            let verifier = Lenient { verifier, unsigned: false };
-            config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
-        }
-        TlsMode::Require => {
-            let mut any = RootCertStore::empty();
-            any.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(any), provider)
-                .build()
-                .map_err(|cause| broken(&cause))?;
-            let verifier = Lenient { verifier, unsigned: true };
+            let verifier = Lenient { verifier, unsigned: tls.mode == TlsMode::Require };
             config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
         }
         _ => config.with_root_certificates(roots).with_no_client_auth(),

@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    rows::{CUT, ILLEGIBLE},
+    rows::{CUT, ILLEGIBLE, MAY_BE_CUT},
     text,
 };
 use crate::{
@@ -172,7 +172,7 @@ impl<'a> Notes<'a> {
             unescaped("rtrim(h.query_text)")
         )];
         if has(CUT) {
-            columns.push("octet_length(rtrim(h.query_text)) >= 3800 as may_be_cut".to_owned());
+            columns.push(format!("{MAY_BE_CUT} as may_be_cut"));
         }
         if has(ILLEGIBLE) {
             columns.push("rtrim(h.query_label) as beside".to_owned());

@@ -20,16 +20,17 @@ pub(super) const ILLEGIBLE: &str = "illegible";
 /// A statement that runs longer is not looked for: the views are read by when statements started.
 const LONGEST: TimeDelta = TimeDelta::days(1);
 
-/// Kinds of statement as Redshift names them, where it names them otherwise than we do in lower case.
-const COMMAND: &str = "command";
+/// The statuses of what has not ended.
+pub(in crate::warehouse::redshift) const IN_FLIGHT: &str = "'planning', 'queued', 'running', 'returning'";
 
-/// What we call what Redshift calls the kind of a statement, in `query_type`: `SELECT`, `COMMAND`, ….
-pub fn statement(query_type: &str) -> String {
-    match query_type.trim_end().to_lowercase().as_str() {
-        COMMAND => "utility".to_owned(),
-        known if crate::model::STATEMENTS.contains(&known) => known.to_owned(),
-        _ => "other".to_owned(),
-    }
+/// Whether a text may be cut, by its bytes; the collector's limit, in SQL.
+pub(super) const MAY_BE_CUT: &str = "octet_length(rtrim(h.query_text)) >= 3800";
+
+// What is so of a statement that has ended; one in flight has no end and no latency yet.
+macro_rules! ended {
+    ($sql:literal) => {
+        concat!("case when rtrim(h.status) in ('success', 'failed', 'canceled') then ", $sql, " end")
+    };
 }
 
 /// Where a column comes from.
@@ -67,22 +68,13 @@ const COLUMNS: &[(&str, Of, &str)] = &[
          '[ \\n\\r\\t]+', ' '), '')",
     ),
     ("started_at", Of::History, "h.start_time"),
-    (
-        "ended_at",
-        Of::History,
-        "case when rtrim(h.status) in ('success', 'failed', 'canceled') then nullif(h.end_time, timestamp '2000-01-01 \
-         00:00:00') end",
-    ),
+    ("ended_at", Of::History, ended!("nullif(h.end_time, timestamp '2000-01-01 00:00:00')")),
     ("queue_us", Of::History, "h.queue_time"),
     ("planning_us", Of::History, "h.planning_time"),
     ("compile_us", Of::History, "h.compile_time"),
     ("lock_us", Of::History, "h.lock_wait_time"),
     ("exec_us", Of::History, "h.execution_time"),
-    (
-        "elapsed_us",
-        Of::History,
-        "case when rtrim(h.status) in ('success', 'failed', 'canceled') then h.elapsed_time end",
-    ),
+    ("elapsed_us", Of::History, ended!("h.elapsed_time")),
     ("cache_hit", Of::History, "h.result_cache_hit"),
     ("rows_returned", Of::History, "h.returned_rows"),
     ("rows_read", Of::Detail, "coalesce(d.rows_read, 0)"),
@@ -90,8 +82,7 @@ const COLUMNS: &[(&str, Of, &str)] = &[
     ("bytes_read", Of::Detail, "coalesce(d.blocks_read, 0) * 1048576"),
     ("bytes_written", Of::Detail, "coalesce(d.blocks_written, 0) * 1048576"),
     ("bytes_spilled", Of::Detail, "coalesce(d.blocks_spilled, 0) * 1048576"),
-    // Redshift may cut a little before the 4000 bytes it has room for.
-    ("text_truncated", Of::History, "octet_length(rtrim(h.query_text)) >= 3800"),
+    ("text_truncated", Of::History, MAY_BE_CUT),
     // Our own statements begin with their signature.
     (
         "counted",
@@ -155,10 +146,7 @@ fn instant(at: chrono::DateTime<chrono::Utc>) -> String {
 fn within(window: &Window) -> String {
     let ends = match window.selects {
         Selects::Ended => format!("h.end_time >= {} and h.end_time < {}", instant(window.from), instant(window.to)),
-        Selects::Overlapping => format!(
-            "(h.end_time >= {} or rtrim(h.status) in ('planning', 'queued', 'running', 'returning'))",
-            instant(window.from)
-        ),
+        Selects::Overlapping => format!("(h.end_time >= {} or rtrim(h.status) in ({IN_FLIGHT}))", instant(window.from)),
     };
     format!(
         "h.user_id > 1 /* others are the system's own */\n    and h.start_time >= {} and h.start_time < {}\n    and {ends}",
