@@ -72,21 +72,28 @@ async fn append(
     reader: &Reader,
     mut progress: impl FnMut(Appended),
 ) -> Result<(), Error> {
-    let mut from = window.from;
-    while from < window.to {
-        let midnight =
-            from.date_naive().checked_add_days(Days::new(1)).map(|date| date.and_time(NaiveTime::MIN).and_utc());
-        let to = midnight.unwrap_or(window.to).min(window.to);
-        let mut parts = warehouse.collect(Span { from, to });
+    for day in days(window) {
+        let mut parts = warehouse.collect(day);
         while let Some(part) = parts.try_next().await? {
             progress(history.append(&part, &[], reader)?);
         }
         // Only now is the interval known to be whole.
-        let collected = [Collected { warehouse: name.to_owned(), from, to }];
+        let collected = [Collected { warehouse: name.to_owned(), from: day.from, to: day.to }];
         history.append(&Harvest::default(), &collected, reader)?;
-        from = to;
     }
     Ok(())
+}
+
+// A part of time, cut at midnights: what is known to be whole is told day by day.
+fn days(window: Span) -> impl Iterator<Item = Span> {
+    let mut from = window.from;
+    std::iter::from_fn(move || {
+        let midnight =
+            from.date_naive().checked_add_days(Days::new(1)).map(|date| date.and_time(NaiveTime::MIN).and_utc());
+        let day = Span { from, to: midnight.unwrap_or(window.to).min(window.to) };
+        from = day.to;
+        (day.from < day.to).then_some(day)
+    })
 }
 
 /// How far behind what is known each look begins, unless the settings say otherwise.
@@ -191,18 +198,15 @@ impl Collector {
         tick.until = known.unwrap_or(now);
         self.recent.retain(|_, (seen, _)| *seen >= now - overlap - overlap);
 
-        let mut piece = from;
-        while piece < now {
-            let midnight =
-                piece.date_naive().checked_add_days(Days::new(1)).map(|date| date.and_time(NaiveTime::MIN).and_utc());
-            let to = midnight.unwrap_or(now).min(now);
+        for day in days(Span { from, to: now }) {
             let warehouse = self.warehouse.clone();
-            let mut parts = warehouse.collect(Span { from: piece, to });
+            let mut parts = warehouse.collect(day);
             while let Some(mut part) = asked(&mut tick, parts.try_next()).await? {
                 if self.set.inherit == Inherit::Transaction {
                     self.signed.inherit(&mut part, &self.reader);
                 }
-                // Seen again by the next look are those of its overlap, and those before this one.
+                // Seen again by the next look are those of its overlap, and those before this one. What did not come
+                // about is seen again by every day after it.
                 let again = |ended: DateTime<Utc>| ended >= now - overlap || ended < from;
                 let keys = self.changed(&mut part, now, again);
                 if part != Harvest::default() {
@@ -213,9 +217,9 @@ impl Collector {
                 self.recent.extend(keys);
             }
             // Only now is it known to be whole.
-            self.append(Harvest::default(), vec![Collected { warehouse: name.clone(), from: piece, to }]).await?;
-            tick.until = tick.until.max(to);
-            piece = to;
+            self.append(Harvest::default(), vec![Collected { warehouse: name.clone(), from: day.from, to: day.to }])
+                .await?;
+            tick.until = tick.until.max(day.to);
         }
 
         let every = span(self.set.tables).and_then(|every| every.to_std().ok()).unwrap_or(TABLES);
@@ -309,15 +313,18 @@ impl Collector {
     ) -> Vec<(u64, (DateTime<Utc>, u64))> {
         let key_of = |transaction: &Option<String>, id: &str, started: DateTime<Utc>| hash((transaction, id, started));
         let mut touched: HashMap<u64, u64> = HashMap::new();
-        for touch in part.touches.iter().filter(|touch| again(touch.ended_at)) {
+        for touch in part.touches.iter().filter(|touch| again(touch.ended_at) || !touch.committed) {
             // In whatever order they come.
             let sum = touched.entry(key_of(&touch.transaction_id, &touch.query_id, touch.started_at)).or_default();
             *sum = sum.wrapping_add(hash(format!("{touch:?}")));
         }
         let mut keys = Vec::new();
         let mut same = HashSet::new();
-        for query in part.queries.iter().filter(|query| query.ended_at.is_some_and(&again)) {
+        for query in &part.queries {
             let key = key_of(&query.transaction_id, &query.query_id, query.started_at);
+            if !touched.contains_key(&key) && !query.ended_at.is_some_and(&again) {
+                continue;
+            }
             let found = hash((format!("{query:?}"), touched.get(&key)));
             if self.recent.get(&key).is_some_and(|(_, known)| *known == found) {
                 same.insert(key);
@@ -408,5 +415,57 @@ impl Signed {
                 query.text = annotation::inherited(&query.text, text, "transaction");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::record::Query;
+
+    #[test]
+    fn what_is_not_signed_takes_over_from_its_own_transaction() {
+        let at = |second: i64| DateTime::from_timestamp(second, 0).unwrap();
+        let query = |transaction: &str, second, text: &str| Query {
+            transaction_id: Some(transaction.to_owned()),
+            started_at: at(second),
+            text: text.to_owned(),
+            ..Query::default()
+        };
+        let dag = |query: &Query| {
+            let read = Reader::default();
+            let source = Source { text: &query.text, ..Source::default() };
+            read.read(&source).dimensions.get(annotation::Dimension::Dag).map(str::to_owned)
+        };
+        // Rows come in any order; what counts is the one in which statements were sent.
+        let mut part = Harvest {
+            queries: vec![
+                query("1", 30, "commit"),
+                query("1", 10, "/* {\"dag\":\"sales\",\"task\":\"load\"} */ begin"),
+                query("1", 20, "insert into t values (1)"),
+                query("1", 5, "set x to 1"),
+                query("2", 15, "select 1"),
+                query("1", 25, "/* {\"dag\":\"stock\",\"task\":\"load\"} */ select 2"),
+            ],
+            ..Harvest::default()
+        };
+        let mut signed = Signed::default();
+        signed.inherit(&mut part, &Reader::default());
+        let dags: Vec<Option<String>> = part.queries.iter().map(dag).collect();
+        let of = |dag: &str| Some(dag.to_owned());
+        assert_eq!(dags, [of("stock"), of("sales"), of("sales"), None, None, of("stock")]);
+        // A look later the transaction is still known.
+        let mut later = Harvest { queries: vec![query("1", 40, "select 3")], ..Harvest::default() };
+        signed.inherit(&mut later, &Reader::default());
+        assert_eq!(later.queries.iter().map(dag).collect::<Vec<_>>(), [of("stock")]);
+    }
+
+    #[test]
+    fn days_end_at_midnight() {
+        let at = |hour: i64| DateTime::from_timestamp(hour * 3600, 0).unwrap();
+        let of = |from, to| Span { from: at(from), to: at(to) };
+        assert_eq!(days(of(20, 53)).collect::<Vec<_>>(), [of(20, 24), of(24, 48), of(48, 53)]);
+        assert_eq!(days(of(0, 24)).collect::<Vec<_>>(), [of(0, 24)]);
+        assert_eq!(days(of(5, 5)).count() + days(of(6, 5)).count(), 0, "nothing has no days");
     }
 }

@@ -20,7 +20,8 @@ use futures::{
 };
 
 use super::{
-    Redshift,
+    CUT, Redshift,
+    dialect::{DIALECT, IN_FLIGHT},
     error::Error,
     probe::Found,
     rows::{seen, truth, whole},
@@ -43,19 +44,15 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// <https://docs.aws.amazon.com/redshift/latest/dg/SYS_QUERY_TEXT.html>
 const CHUNK: usize = 4000;
 
-/// Texts of at least so many bytes may be cut: Redshift cuts a little before the end.
-const CUT: i64 = 3_800;
-
 /// Texts whose chunks are asked for at a time.
 const TEXTS: usize = 500;
 
 /// What a block is on Redshift's disks, in bytes.
 const BLOCK: i64 = 1 << 20;
 
-/// How far back a transaction that was rolled back can have begun to be noticed, where its end is not recorded.
-const UNDONE: TimeDelta = TimeDelta::hours(1);
-
-const IN_FLIGHT: &str = "'planning', 'queued', 'running', 'returning'";
+/// How far back a transaction can have begun whose end by rolling back is noticed: no view tells that end.
+/// <https://docs.aws.amazon.com/redshift/latest/dg/SYS_TRANSACTION_HISTORY.html>
+const UNDONE: TimeDelta = TimeDelta::days(1);
 
 // The order is that of `query`.
 const QUERY: &str = "q.query_id, q.transaction_id, q.session_id, q.username, u.usename, q.database_name, q.query_label, \
@@ -64,7 +61,7 @@ const QUERY: &str = "q.query_id, q.transaction_id, q.session_id, q.username, u.u
      q.query_text, q.user_id";
 
 fn literal(at: DateTime<Utc>) -> String {
-    format!("timestamp '{}'", at.naive_utc().format("%Y-%m-%d %H:%M:%S%.6f"))
+    (DIALECT.instant)(at)
 }
 
 /// Everything that ended in the window.
@@ -232,20 +229,23 @@ impl Reader<'_> {
         Ok(harvest)
     }
 
-    // Queries from before the window whose transaction was rolled back in it.
+    // Queries from before the window whose transaction was rolled back, as it can have been since.
     async fn undone(&self, window: Span) -> Result<Harvest, Error> {
         if !self.found.reads("sys_transaction_history") {
             return Ok(Harvest::default());
         }
         let selection = format!(
             "q.user_id > 1 and q.end_time < {from} and q.end_time >= {far} and q.status = 'success' and q.transaction_id in \
-             (select t.transaction_id from sys_transaction_history as t where t.status = 'rolledback' and (t.undo_end_time \
-             >= {from} or t.transaction_start_time >= {since}))",
+             (select t.transaction_id from sys_transaction_history as t where t.status = 'rolledback' and \
+             t.transaction_start_time >= {far})",
             from = literal(window.from),
-            far = literal(window.from - TimeDelta::days(1)),
-            since = literal(window.from - UNDONE),
+            far = literal(window.from - UNDONE),
         );
-        self.portion(&selection, window).await
+        let mut harvest = self.portion(&selection, window).await?;
+        // Only what they did to tables is otherwise now.
+        let of: HashSet<&str> = harvest.touches.iter().map(|touch| touch.query_id.as_str()).collect();
+        harvest.queries.retain(|query| of.contains(query.query_id.as_str()));
+        Ok(harvest)
     }
 
     async fn queries(&self, selection: &str) -> Result<Vec<Cut>, Error> {
@@ -303,7 +303,6 @@ impl Reader<'_> {
             for (place, id, _) in some {
                 let Some(query) = queries.get_mut(*place) else { continue };
                 match chunks.get(id).and_then(joined) {
-                    // One chunk that is as long as chunks get, and no other: what follows is not known.
                     Some(text) => query.text = text,
                     None => query.text_truncated = true,
                 }
@@ -722,7 +721,7 @@ fn query<'a>(warehouse: &str, column: impl Fn(usize) -> Option<&'a str>) -> Opti
         text: stored.to_owned(),
         ..Query::default()
     };
-    Some((query, i64::try_from(stored.len()).unwrap_or(i64::MAX) >= CUT))
+    Some((query, stored.len() >= CUT))
 }
 
 // The chunks of a text in their order; none where the first or one between is missing.

@@ -184,10 +184,8 @@ pub fn load(database: &Database, harvest: &Harvest) {
                 Cell::text(if lost { "rolledback" } else { "committed" }),
                 Cell::time(from),
                 if lost { sentinel.clone() } else { Cell::time(to) },
-                if lost { sentinel.clone() } else { Cell::time(to) },
+                if lost { sentinel } else { Cell::time(to) },
                 Cell::of(0),
-                if lost { Cell::time(to) } else { sentinel.clone() },
-                if lost { Cell::time(to) } else { sentinel },
                 if lost { Cell::raw(id) } else { Cell::of(-1) },
             ],
         );

@@ -212,8 +212,6 @@ create table stored.sys_transaction_history (
   commit_start_time timestamp,
   commit_end_time timestamp,
   blocks_committed bigint,
-  undo_start_time timestamp,
-  undo_end_time timestamp,
   undo_transaction_id bigint
 );
 
