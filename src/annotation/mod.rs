@@ -198,8 +198,10 @@ impl Reader {
 
     /// Reads all there is to know from one statement. Takes time linear in the text, whatever it holds.
     pub fn read<'a>(&self, source: &Source<'a>) -> Reading<'a> {
-        let (fingerprint, statement) = statement::identity(source.text);
-        Reading { fingerprint, statement, ..self.annotations(source) }
+        let reading = self.annotations(source);
+        // Annotations are part of neither.
+        let (fingerprint, statement) = statement::remembered(&reading.text);
+        Reading { fingerprint, statement, ..reading }
     }
 
     /// What [`Reader::read`] does, without fingerprint (0) and kind (other): a text that can hold no comment is only

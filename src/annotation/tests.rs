@@ -344,6 +344,11 @@ proptest! {
         let again = Reader::default().read(&Source { text: &reading.text, ..Source::default() });
         prop_assert!(!again.signed(), "{:?} is still signed by {:?}", reading.text, again.formats);
         prop_assert_eq!(fingerprint(&text), fingerprint(&reading.text), "{} and {}", text, reading.text);
+        prop_assert_eq!(statement(&text), statement(&reading.text), "{} and {}", text, reading.text);
+        for found in [&reading, &again] {
+            let known = (found.fingerprint, found.statement);
+            prop_assert_eq!(known, (fingerprint(&text), statement(&text)), "what is remembered of {}", text);
+        }
     }
 
     #[test]
