@@ -132,43 +132,99 @@ fn schema(plan: &Plan) -> Arc<Schema> {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-// One row of the answer before it is a batch, and where its figures begin.
+// One row of the answer before it is a batch, and which one it was when it was read.
 #[derive(Clone, Copy)]
 struct Row {
-    bucket: usize,
-    series: usize,
-    place: usize,
+    bucket: u32,
+    series: u32,
+    nth: u32,
 }
 
-// What a statement answered, before empty buckets are filled. The figures of all rows stand in one list: a million lists
-// of five take twice the room.
+impl Row {
+    fn bucket(self) -> usize {
+        self.bucket as usize
+    }
+
+    fn series(self) -> usize {
+        self.series as usize
+    }
+}
+
+// What a statement answered, before empty buckets are filled. There may be a million rows, so a row's figures are eight
+// bytes each and stand in one list.
 struct Groups {
     series: Vec<Series>,
     rows: Vec<Row>,
-    width: usize,
-    values: Vec<Option<Value>>,
-    // At the same places, once there is something to compare with.
-    before: Vec<Option<Value>>,
+    figures: Cells,
+    // Of the same rows, once there is something to compare with.
+    before: Cells,
 }
 
 impl Groups {
+    // What has more rows than can be numbered is refused long before.
     fn push(&mut self, bucket: usize, series: usize, values: impl IntoIterator<Item = Option<Value>>) {
-        let place = self.values.len();
-        self.values.extend(values);
-        self.values.resize(place + self.width, None);
-        self.rows.push(Row { bucket, series, place });
-    }
-
-    fn values(&self, row: Row) -> &[Option<Value>] {
-        self.values.get(row.place..row.place + self.width).unwrap_or_default()
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        self.rows.push(Row { bucket: number(bucket), series: number(series), nth: number(self.figures.rows()) });
+        self.figures.push(values);
     }
 
     fn value(&self, row: Row, nth: usize) -> Option<Value> {
-        self.values(row).get(nth).copied().flatten()
+        self.figures.get(row, nth)
     }
 
     fn before(&self, row: Row, nth: usize) -> Option<Value> {
-        self.before.get(row.place + nth).copied().flatten()
+        self.before.get(row, nth)
+    }
+}
+
+// The figures of rows, each a whole number or not as its column is.
+#[derive(Clone)]
+struct Cells {
+    whole: Arc<[bool]>,
+    cells: Vec<u64>,
+}
+
+impl Cells {
+    fn new(whole: Arc<[bool]>) -> Cells {
+        Cells { whole, cells: Vec::new() }
+    }
+
+    fn rows(&self) -> usize {
+        self.cells.len() / self.whole.len().max(1)
+    }
+
+    fn push(&mut self, values: impl IntoIterator<Item = Option<Value>>) {
+        let values = values.into_iter().chain(std::iter::repeat(None));
+        self.cells.extend(self.whole.iter().zip(values).map(|(whole, value)| Cells::cell(*whole, value)));
+    }
+
+    // No figure is what no sum reaches, and not a number.
+    fn cell(whole: bool, value: Option<Value>) -> u64 {
+        match (value, whole) {
+            (None, true) => i64::MIN.cast_unsigned(),
+            (None, false) => f64::NAN.to_bits(),
+            (Some(value), true) => value.integer().max(-i64::MAX).cast_unsigned(),
+            (Some(value), false) => value.number().to_bits(),
+        }
+    }
+
+    fn get(&self, row: Row, nth: usize) -> Option<Value> {
+        let whole = *self.whole.get(nth)?;
+        let cell = *self.cells.get(row.nth as usize * self.whole.len() + nth)?;
+        match whole {
+            true => Some(cell.cast_signed()).filter(|value| *value != i64::MIN).map(Value::Integer),
+            false => Some(f64::from_bits(cell)).filter(|value| !value.is_nan()).map(Value::Number),
+        }
+    }
+
+    fn all(&self, row: Row) -> impl Iterator<Item = Option<Value>> {
+        (0..self.whole.len()).map(move |nth| self.get(row, nth))
+    }
+
+    fn set(&mut self, row: Row, values: impl IntoIterator<Item = Option<Value>>) {
+        let width = self.whole.len();
+        let places = self.cells.iter_mut().skip(row.nth as usize * width).zip(self.whole.iter());
+        places.zip(values).for_each(|((place, whole), value)| *place = Cells::cell(*whole, value));
     }
 }
 
@@ -224,13 +280,9 @@ fn read(
         plan.columns.iter().filter(|column| column.role == Role::Measure).map(|column| column.kind).collect();
     let picked = figures.pick.map_or(u64::MAX, |pick| pick.count);
     let folds = figures.figures.iter().any(|figure| figure.additive);
-    let mut read = Groups {
-        series: Vec::new(),
-        rows: Vec::new(),
-        width: figures.figures.len(),
-        values: Vec::new(),
-        before: Vec::new(),
-    };
+    let whole = kinds.iter().zip(&figures.figures).map(|(kind, figure)| *kind == Kind::Integer && !figure.over_time);
+    let cells = Cells::new(whole.collect());
+    let mut read = Groups { series: Vec::new(), rows: Vec::new(), before: cells.clone(), figures: cells };
     let mut places: HashMap<Series, usize> = HashMap::new();
     let mut groups = 0;
     let mut at_least = 0;
@@ -328,19 +380,16 @@ fn read(
     }
     // What reaches into a time of which nothing was collected is not all that happened in it: the end of a query that
     // began there, the state of a table carried on, the time since what was seen last.
-    let Groups { rows, width, values, .. } = &mut read;
+    let Groups { rows, figures: cells, .. } = &mut read;
     for row in rows.iter() {
-        if !known(covered, span(plan, figures, row.bucket))
-            && let Some(values) = values.get_mut(row.place..row.place + *width)
-        {
-            values.fill(None);
+        if !known(covered, span(plan, figures, row.bucket())) {
+            cells.set(*row, std::iter::repeat_n(None, figures.figures.len()));
         }
     }
-    if let (None, 0, [_]) = (&figures.buckets, figures.dimensions, rows.as_slice()) {
-        let range = (plan.window.from, plan.window.to);
-        for (value, nothing) in values.iter_mut().zip(empty(plan, figures, covered, range)) {
-            *value = value.or(nothing);
-        }
+    if let (None, 0, [row]) = (&figures.buckets, figures.dimensions, rows.as_slice()) {
+        let nothing = empty(plan, figures, covered, (plan.window.from, plan.window.to));
+        let values: Vec<_> = cells.all(*row).zip(nothing).map(|(value, nothing)| value.or(nothing)).collect();
+        cells.set(*row, values);
     }
     Ok(read)
 }
@@ -413,9 +462,9 @@ fn complete(
     let mut rows = std::mem::take(&mut groups.rows);
     let series = groups.series.as_slice();
     let ranks = ranks(series);
-    let rank = |row: &Row| ranks.get(row.series);
+    let rank = |row: &Row| ranks.get(row.series());
     let direction = figures.pick.map_or(End::Top, |pick| pick.end);
-    let rest = |row: &Row| series.get(row.series).map(|series| series.rest);
+    let rest = |row: &Row| series.get(row.series()).map(|series| series.rest);
     rows.sort_by(|a, b| {
         a.bucket
             .cmp(&b.bucket)
@@ -432,7 +481,8 @@ fn complete(
                 });
             }
             None => {
-                let text = |row: &Row| series.get(row.series).and_then(|series| series.group.get(order.by)?.as_deref());
+                let text =
+                    |row: &Row| series.get(row.series()).and_then(|series| series.group.get(order.by)?.as_deref());
                 rows.sort_by(|a, b| {
                     let so = text(a).cmp(&text(b));
                     if order.descending { so.reverse() } else { so }.then_with(|| rank(a).cmp(&rank(b)))
@@ -469,17 +519,17 @@ fn compare(figures: &Figures, groups: &mut Groups, earlier: &Earlier<'_>) {
     let rest = groups.series.iter().position(|series| series.rest);
     let mut found: HashMap<(usize, usize), Vec<Option<Value>>> = HashMap::new();
     for row in &earlier.groups.rows {
-        let Some(of) = earlier.groups.series.get(row.series) else { continue };
-        let values = earlier.groups.values(*row);
+        let Some(of) = earlier.groups.series.get(row.series()) else { continue };
+        let values = earlier.groups.figures.all(*row);
         match (picked.get(of), rest) {
             (Some(nth), _) => {
-                found.insert((row.bucket, *nth), values.to_vec());
+                found.insert((row.bucket(), *nth), values.collect());
             }
             (None, Some(rest)) => {
-                let sums = found.entry((row.bucket, rest)).or_insert_with(|| vec![None; values.len()]);
+                let sums = found.entry((row.bucket(), rest)).or_insert_with(|| vec![None; figures.figures.len()]);
                 for ((sum, value), figure) in sums.iter_mut().zip(values).zip(&figures.figures) {
                     if let (true, Some(value)) = (figure.additive, value) {
-                        *sum = Some(match (*sum, *value) {
+                        *sum = Some(match (*sum, value) {
                             (None, value) => value,
                             (Some(Value::Integer(a)), Value::Integer(b)) => Value::Integer(a.saturating_add(b)),
                             (Some(a), b) => Value::Number(a.number() + b.number()),
@@ -490,13 +540,13 @@ fn compare(figures: &Figures, groups: &mut Groups, earlier: &Earlier<'_>) {
             (None, None) => {}
         }
     }
-    groups.before = vec![None; groups.values.len()];
+    groups.before = groups.figures.clone();
     for row in &groups.rows {
-        let before = found.remove(&(row.bucket, row.series)).unwrap_or_else(|| {
-            let bucket = span(earlier.plan, earlier.figures, row.bucket);
+        let before = found.remove(&(row.bucket(), row.series())).unwrap_or_else(|| {
+            let bucket = span(earlier.plan, earlier.figures, row.bucket());
             empty(earlier.plan, earlier.figures, earlier.covered.as_deref(), bucket)
         });
-        groups.before.iter_mut().skip(row.place).zip(before).for_each(|(place, value)| *place = value);
+        groups.before.set(*row, before);
     }
 }
 
@@ -504,7 +554,7 @@ fn compare(figures: &Figures, groups: &mut Groups, earlier: &Earlier<'_>) {
 fn keep_largest(groups: &mut Groups, most: usize) {
     let mut totals = vec![0.0; groups.series.len()];
     for row in &groups.rows {
-        if let (Some(total), Some(value)) = (totals.get_mut(row.series), groups.value(*row, 0)) {
+        if let (Some(total), Some(value)) = (totals.get_mut(row.series()), groups.value(*row, 0)) {
             *total += value.number();
         }
     }
@@ -513,8 +563,8 @@ fn keep_largest(groups: &mut Groups, most: usize) {
     let total = |nth: &usize| totals.get(*nth).copied().unwrap_or_default();
     order.sort_by(|a, b| total(b).total_cmp(&total(a)).then_with(|| ranks.get(*a).cmp(&ranks.get(*b))));
     order.truncate(most);
-    let kept: HashMap<usize, usize> = order.iter().copied().zip(0..).collect();
-    groups.rows.retain_mut(|row| match kept.get(&row.series) {
+    let kept: HashMap<usize, u32> = order.iter().copied().zip(0..).collect();
+    groups.rows.retain_mut(|row| match kept.get(&row.series()) {
         Some(nth) => {
             row.series = *nth;
             true
@@ -627,13 +677,13 @@ fn fill(plan: &Plan, figures: &Figures, buckets: &Buckets, covered: Option<&[Int
     let width = buckets.starts.len();
     let mut seen = vec![false; groups.series.len() * width];
     for row in &groups.rows {
-        if let Some(seen) = seen.get_mut(row.series * width + row.bucket) {
+        if let Some(seen) = seen.get_mut(row.series() * width + row.bucket()) {
             *seen = true;
         }
     }
     let missing = seen.iter().filter(|seen| !**seen).count();
     groups.rows.reserve_exact(missing);
-    groups.values.reserve_exact(missing * groups.width);
+    groups.figures.cells.reserve_exact(missing * groups.figures.whole.len());
     for (nth, _) in seen.iter().enumerate().filter(|(_, seen)| !**seen) {
         let (series, bucket) = (nth / width.max(1), nth % width.max(1));
         let from = buckets.starts.get(bucket).copied().unwrap_or(buckets.end);
@@ -652,11 +702,11 @@ fn table(plan: &Plan, groups: &Groups) -> Result<RecordBatch, ArrowError> {
     let columns = plan.columns.iter().map(|column| -> Result<ArrayRef, ArrowError> {
         match column.role {
             Role::Time => {
-                let times = rows.iter().map(|row| starts.get(row.bucket).map_or(0, DateTime::timestamp_micros));
+                let times = rows.iter().map(|row| starts.get(row.bucket()).map_or(0, DateTime::timestamp_micros));
                 Ok(Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC")))
             }
             Role::Dimension => {
-                let value = |row: &Row| groups.series.get(row.series)?.group.get(group)?.as_deref();
+                let value = |row: &Row| groups.series.get(row.series())?.group.get(group)?.as_deref();
                 let bytes = rows.iter().filter_map(value).map(str::len).sum();
                 let mut texts = StringBuilder::with_capacity(rows.len(), bytes);
                 rows.iter().for_each(|row| texts.append_option(value(row)));
