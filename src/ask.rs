@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 pub use answers::{Answers, Given, Told};
 
+use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::{
     answer::{self, Answer, Answered},
-    model, query,
+    memory, model, query,
     settings::ROWS,
     sql::{self, Dialect, Statement},
     warehouse::{self, Warehouse},
@@ -156,6 +157,9 @@ async fn run(plan: model::Plan, statement: Statement, warehouse: &dyn Warehouse)
             Some(Answered { rows: warehouse.run(&statement).await?, statement })
         }
     };
+    if rows.batches.iter().map(RecordBatch::num_rows).sum::<usize>() >= memory::LARGE {
+        memory::give_back();
+    }
     let answer = answer::shape(&plan, Answered { statement, rows }, before)?;
     Ok(Asked { answer, sql, elapsed: started.elapsed(), plan })
 }

@@ -35,6 +35,7 @@
 //!
 //! | module | what it knows |
 //! | --- | --- |
+//! | [`memory`] | when freed memory is given back |
 //! | [`query`] | the text of a panel query, its tree, and back |
 //! | [`annotation`] | what the comments of SQL say: formats, rules, fingerprints |
 //! | [`cost`] | list prices, the dated bill, when a query is active and what it weighs |
@@ -70,6 +71,7 @@ pub mod cost;
 pub mod demo;
 pub mod doctor;
 pub mod history;
+pub mod memory;
 pub mod model;
 pub mod plugin;
 pub mod query;

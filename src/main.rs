@@ -6,8 +6,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
     keep_pages();
+    lakeapm::memory::returns_by(give_back);
     match lakeapm::plugin::is_wanted() {
-        true => lakeapm::plugin::main(give_back),
+        true => lakeapm::plugin::main(),
         false => lakeapm::cli::main(),
     }
 }

@@ -166,8 +166,8 @@ struct BenchArgs {
     /// How often each question is asked; the median counts
     #[arg(long, default_value_t = 5, value_parser = arguments::whole(1_u32, 1_000_000), allow_negative_numbers = true)]
     runs: u32,
-    /// How many queries are written
-    #[arg(long, default_value_t = 600_000, value_parser = arguments::whole(1_u64, 1_000_000_000), allow_negative_numbers = true)]
+    /// How many queries are written; the memory that writing needs is new to the process only at first
+    #[arg(long, default_value_t = 2_000_000, value_parser = arguments::whole(1_u64, 1_000_000_000), allow_negative_numbers = true)]
     queries: u64,
     /// Write the texts that are read to this file instead, as JSON lines, for others to read
     #[arg(long, value_name = "FILE")]

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     ask::{self, Told},
     history::Interval,
-    model,
+    memory, model,
     query::{self, PanelQuery},
     settings::Role,
     sql::Signature,
@@ -128,13 +128,19 @@ impl proto::Data for Service {
                 let answered = asked.and_then(|(source, told, panel)| {
                     let rows = told.asked.answer.rows.num_rows();
                     let frames = framed(&source, &told, &panel, &query, &asker)?;
-                    Ok((told, rows, frames))
+                    let (given, took) = (told.given, told.asked.elapsed);
+                    if rows >= memory::LARGE {
+                        // The frames are copied once more to be sent.
+                        drop(told);
+                        memory::give_back();
+                    }
+                    Ok((given, took, rows, frames))
                 });
                 let elapsed = began.elapsed();
                 match answered {
-                    Ok((told, rows, frames)) => {
-                        metrics.answered(told.given, rows, told.asked.elapsed, elapsed);
-                        tracing::debug!(rows, seconds = elapsed.as_secs_f64(), given = ?told.given, "answered");
+                    Ok((given, took, rows, frames)) => {
+                        metrics.answered(given, rows, took, elapsed);
+                        tracing::debug!(rows, seconds = elapsed.as_secs_f64(), ?given, "answered");
                         DataResponse { frames, status: 200, ..DataResponse::default() }
                     }
                     Err(refusal) => {

@@ -50,6 +50,8 @@ use tonic_health::ServingStatus;
 
 use proto::{ControllerServer, DataServer, LONGEST};
 
+use crate::memory;
+
 /// The data source's identity in Grafana.
 pub const ID: &str = "lakeapm-warehouse-datasource";
 
@@ -62,9 +64,7 @@ pub fn is_wanted() -> bool {
 }
 
 /// Serves until Grafana asks for the end.
-///
-/// `give_back` returns freed memory to the system; it is called a while after the last question.
-pub fn main(give_back: fn()) -> ExitCode {
+pub fn main() -> ExitCode {
     log::begin(log::level(&env::var("GF_PLUGIN_LOG_LEVEL").unwrap_or_default()));
     // DataFusion plans by recursion, and a stack that overflows cannot be caught. It also holds a thread as long as a batch
     // takes, so requests, and the one for the end among them, have threads of their own.
@@ -84,7 +84,7 @@ pub fn main(give_back: fn()) -> ExitCode {
         }
     };
     let asked = engine.handle().clone();
-    let served = requests.block_on(async { tokio::spawn(serve(asked, give_back)).await });
+    let served = requests.block_on(async { tokio::spawn(serve(asked)).await });
     // Blocking work, such as writing a demo, is not waited for.
     requests.shutdown_background();
     engine.shutdown_background();
@@ -102,21 +102,21 @@ pub fn main(give_back: fn()) -> ExitCode {
 const IDLE: Duration = Duration::from_secs(20);
 
 // Gives memory back once after each time that something was asked.
-async fn rest(sources: Arc<source::Sources>, give_back: fn()) {
+async fn rest(sources: Arc<source::Sources>) {
     let mut rested = None;
     loop {
         tokio::time::sleep(IDLE).await;
         let used = sources.used();
         if used != rested && used.is_some_and(|used| used.elapsed() >= IDLE) && sources.is_resting() {
-            give_back();
+            memory::give_back();
             rested = used;
         }
     }
 }
 
-async fn serve(engine: Handle, give_back: fn()) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn serve(engine: Handle) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let sources = Arc::new(source::Sources::new(demo_folder(), engine));
-    sources.engine().spawn(rest(sources.clone(), give_back));
+    sources.engine().spawn(rest(sources.clone()));
     let metrics = Arc::new(metrics::Metrics::default());
     let end = Arc::new(Notify::new());
 
