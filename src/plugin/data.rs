@@ -127,11 +127,15 @@ impl proto::Data for Service {
                 let asked = asked(&sources, org, of.as_ref().as_ref(), &query, &asker).await;
                 let answered = asked.and_then(|(source, told, panel)| {
                     let rows = told.asked.answer.rows.num_rows();
+                    let large = rows >= memory::LARGE;
+                    if large {
+                        memory::give_back();
+                    }
                     let frames = framed(&source, &told, &panel, &query, &asker)?;
                     let (given, took) = (told.given, told.asked.elapsed);
-                    if rows >= memory::LARGE {
+                    drop(told);
+                    if large {
                         // The frames are copied once more to be sent.
-                        drop(told);
                         memory::give_back();
                     }
                     Ok((given, took, rows, frames))

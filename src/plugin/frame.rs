@@ -240,7 +240,9 @@ impl Frame {
         let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = self.fields.into_iter().unzip();
         let size: usize = arrays.iter().map(|array| array.get_array_memory_size()).sum();
         let schema = Arc::new(Schema::new(fields).with_metadata(metadata));
-        let mut writer = FileWriter::try_new(Vec::with_capacity(size + 4096), &schema)?;
+        // With room for what Arrow adds, nulls of columns that have none and padding: were it short by a byte, all would
+        // be copied. Room that is not used is never touched.
+        let mut writer = FileWriter::try_new(Vec::with_capacity(size + size / 8 + 65_536), &schema)?;
         if !arrays.is_empty() {
             let rows = RecordBatch::try_new(schema, arrays)?;
             // Arrow encodes a batch in memory of its own before it is written. None at all would be a frame without columns.

@@ -7,6 +7,7 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     future::Future,
+    marker::PhantomData,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -17,7 +18,7 @@ use prost::bytes::Bytes;
 use tonic::{
     Request, Response, Status,
     body::BoxBody,
-    codec::ProstCodec,
+    codec::{Codec, EncodeBuf, Encoder, ProstCodec},
     codegen::{Body, Service, StdError, http},
     server::{Grpc, NamedService, UnaryService},
 };
@@ -222,9 +223,44 @@ where
     B::Error: Into<StdError> + Send + 'static,
 {
     Box::pin(async move {
-        let codec: ProstCodec<A, Q> = ProstCodec::default();
+        let codec: AtOnce<A, Q> = AtOnce(PhantomData);
         Ok(Grpc::new(codec).max_decoding_message_size(LONGEST).unary(service, request).await)
     })
+}
+
+// What tonic does, with room for the whole message from the beginning: tonic's buffer doubles as it fills, which copies a large
+// answer again and takes twice its size.
+struct AtOnce<A, Q>(PhantomData<(A, Q)>);
+
+impl<A, Q> Codec for AtOnce<A, Q>
+where
+    A: prost::Message + Default + 'static,
+    Q: prost::Message + Default + 'static,
+{
+    type Encode = A;
+    type Decode = Q;
+    type Encoder = AtOnceEncoder<A>;
+    type Decoder = <ProstCodec<A, Q> as Codec>::Decoder;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        AtOnceEncoder(PhantomData)
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        ProstCodec::<A, Q>::default().decoder()
+    }
+}
+
+struct AtOnceEncoder<A>(PhantomData<A>);
+
+impl<A: prost::Message> Encoder for AtOnceEncoder<A> {
+    type Item = A;
+    type Error = Status;
+
+    fn encode(&mut self, item: A, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.reserve(item.encoded_len());
+        item.encode(buffer).map_err(|cause| Status::internal(format!("the answer could not be encoded: {cause}")))
+    }
 }
 
 fn unimplemented() -> BoxFuture<'static, Result<http::Response<BoxBody>, Infallible>> {
