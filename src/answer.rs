@@ -57,6 +57,8 @@ pub struct Answer {
     /// The parts of the time asked for, as far as it is over, that are not known to be whole: of the range, and of the
     /// earlier time that `vs` names.
     pub missing: Vec<Interval>,
+    /// Why the figures can be others than those asked for; none where nobody knows such a reason.
+    pub unsure: Option<String>,
 }
 
 /// The Arrow type of a column's values.
@@ -83,7 +85,7 @@ pub struct Answered {
 pub fn shape(plan: &Plan, answered: Answered, before: Option<Answered>) -> Result<Answer, Error> {
     let mut said = Said { notices: plan.notices.clone(), cut: false };
     let mut missing = lacking(plan, answered.rows.covered.as_deref());
-    let Answered { statement, rows: Rows { batches, notices, covered, .. } } = answered;
+    let Answered { statement, rows: Rows { batches, notices, covered, unsure, .. } } = answered;
     let covered = covered.as_deref();
     let rows = match &plan.question {
         Question::Figures(figures) => {
@@ -109,8 +111,9 @@ pub fn shape(plan: &Plan, answered: Answered, before: Option<Answered>) -> Resul
         Question::Values(values) => ranked(plan, &batches, values, &mut said)?,
     };
     said.notices.extend(uncollected(plan, covered));
+    said.notices.extend(unsure.clone());
     said.notices.extend(notices);
-    Ok(Answer { columns: plan.columns.clone(), rows, notices: said.notices, cut: said.cut, missing })
+    Ok(Answer { columns: plan.columns.clone(), rows, notices: said.notices, cut: said.cut, missing, unsure })
 }
 
 // What is said of an answer while it takes shape.

@@ -9,11 +9,12 @@ use std::{
 };
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
-use futures::{FutureExt as _, TryStreamExt as _, future};
+use futures::{FutureExt as _, TryStreamExt as _, future, future::BoxFuture};
+use tokio::{sync::Mutex, task::JoinSet};
 
 use crate::{
     annotation::{self, Reader, Source},
-    history::{self, Appended, Collected, History, Lease, record::Harvest},
+    history::{self, Appended, Collected, History, Lease, Mergeable, Rolling, record::Harvest},
     query,
     settings::{Collecting, Inherit},
     warehouse::{self, Looking, Span, Warehouse, history::Engine},
@@ -109,7 +110,7 @@ const EVERY_ASLEEP: Duration = Duration::from_secs(3600);
 /// How often tables are looked at.
 const TABLES: Duration = Duration::from_secs(3600);
 
-/// How often minutes are settled and hours added up, which reads what is stored.
+/// How often files are merged, minutes settled and hours added up, which reads what is stored.
 const SETTLE: Duration = Duration::from_secs(600);
 
 /// What the warehouse is busy with our statements stays under one part in so many of the time, up to [`LONGEST`].
@@ -120,6 +121,9 @@ const LONGEST: Duration = Duration::from_secs(900);
 
 /// Transactions whose signed statement is remembered for those that follow it.
 const TRANSACTIONS: usize = 20_000;
+
+/// How far back a look begins that knows no transactions yet.
+const TRANSACTION: TimeDelta = TimeDelta::hours(1);
 
 /// What one look did.
 #[derive(Debug, Clone, Copy, Default)]
@@ -144,7 +148,7 @@ pub struct Tick {
 /// any moment is begun again, and no query is there twice or missing.
 pub struct Collector {
     warehouse: Arc<dyn Warehouse>,
-    engine: Arc<Engine>,
+    upkeep: Upkeep,
     reader: Reader,
     set: Collecting,
     // What is stored of what is seen again: the key of each query, when it was seen, and a hash of it with its touches.
@@ -157,9 +161,10 @@ pub struct Collector {
 impl Collector {
     /// Nothing is asked yet.
     pub fn new(warehouse: Arc<dyn Warehouse>, engine: Arc<Engine>, reader: Reader, set: Collecting) -> Collector {
+        let turn: Turn = Arc::new(|| future::ready(()).boxed());
         Collector {
             warehouse,
-            engine,
+            upkeep: Upkeep { engine, turn, one: Arc::default() },
             reader,
             set,
             recent: HashMap::new(),
@@ -169,8 +174,14 @@ impl Collector {
         }
     }
 
+    /// The same where people ask the history meanwhile: each part of the upkeep waits for `turn`, and `one` is held as long
+    /// as it lasts.
+    pub fn beside(self, turn: Turn, one: Arc<Mutex<()>>) -> Collector {
+        Collector { upkeep: Upkeep { turn, one, ..self.upkeep }, ..self }
+    }
+
     fn history(&self) -> &Arc<History> {
-        self.engine.history()
+        self.upkeep.engine.history()
     }
 
     /// The right to collect, if no other process has it.
@@ -190,11 +201,13 @@ impl Collector {
         let mut tick = Tick::default();
         let name = self.warehouse.name().to_owned();
         let now = asked(&mut tick, self.warehouse.clock()).await?;
-        let known = self.history().collected_until(&name)?;
+        let known = self.known(&name, now).await?;
         let overlap = span(self.set.overlap).unwrap_or(OVERLAP);
         let first = now - span(self.set.reach).unwrap_or(REACH);
-        // A clock that was set back has nothing new to tell, and what it told before may have changed.
-        let from = known.map_or(first, |until| until.min(now) - overlap);
+        // Who has just begun has not seen the statements by which transactions are signed.
+        let fresh = self.set.inherit == Inherit::Transaction && self.signed.texts.is_empty();
+        let back = if fresh { overlap.max(TRANSACTION) } else { overlap };
+        let from = known.map_or(first, |until| until - back);
         tick.until = known.unwrap_or(now);
         self.recent.retain(|_, (seen, _)| *seen >= now - overlap - overlap);
 
@@ -232,7 +245,8 @@ impl Collector {
         if tables {
             self.looked = Some(Instant::now());
             if let Some(days) = self.set.keep
-                && let Some(before) = now.date_naive().checked_sub_days(Days::new(days.max(1).into()))
+                // A clock that runs ahead throws nothing away.
+                && let Some(before) = now.min(Utc::now()).date_naive().checked_sub_days(Days::new(days.max(1).into()))
             {
                 self.history().expire(before)?;
             }
@@ -241,20 +255,13 @@ impl Collector {
         Ok(tick)
     }
 
-    /// Settles minutes and adds hours up, if that is due; the sentences are about days of which that could not be done.
+    /// Merges files, settles minutes and adds hours up; the sentences are about days of which that could not be done.
     ///
     /// # Errors
     /// The history.
-    pub async fn settle(&mut self, at_once: bool) -> Result<Vec<String>, Error> {
-        if !at_once && self.settled.is_some_and(|at| at.elapsed() < SETTLE) {
-            return Ok(Vec::new());
-        }
-        let history = self.history().clone();
-        let settled = tokio::task::spawn_blocking(move || history.settle());
-        let notices = settled.await.map_err(|_| history::Error::Panicked)??.notices;
-        self.engine.roll_up(|| future::ready(()).boxed(), |_| ()).await?;
-        self.settled = Some(Instant::now());
-        Ok(notices)
+    pub async fn settle(&self) -> Result<Vec<String>, Error> {
+        let _one = self.upkeep.one.lock().await;
+        self.upkeep.run().await
     }
 
     /// Looks again and again, as long as it is let; every look is told of. Another process that collects already goes on
@@ -266,6 +273,8 @@ impl Collector {
         let mut lease = None;
         let mut failures = 0_u32;
         let mut waits = false;
+        // Looks go on meanwhile; it ends with them.
+        let mut upkeep = JoinSet::new();
         loop {
             if lease.is_none() {
                 match self.elect() {
@@ -282,12 +291,29 @@ impl Collector {
                 tokio::time::sleep(every.min(Duration::from_secs(30))).await;
                 continue;
             }
-            let looked = match self.tick(|appended| tell(Told::Appended(appended))).await {
-                Ok(tick) => self.settle(false).await.map(|notices| (tick, notices)),
-                Err(error) => Err(error),
-            };
+            let looked = self.tick(|appended| tell(Told::Appended(appended))).await;
+            let mut notices = Vec::new();
+            while let Some(done) = upkeep.try_join_next() {
+                match done.unwrap_or(Err(Error::History(history::Error::Panicked))) {
+                    Ok(said) => notices.extend(said),
+                    Err(error) => tell(Told::Failed(&error, SETTLE)),
+                }
+            }
+            let due = self.settled.is_none_or(|at| at.elapsed() >= SETTLE);
+            // Somebody else's upkeep may be at it; the next look asks again.
+            if upkeep.is_empty()
+                && due
+                && let Ok(one) = self.upkeep.one.clone().try_lock_owned()
+            {
+                self.settled = Some(Instant::now());
+                let work = self.upkeep.clone();
+                upkeep.spawn(async move {
+                    let _one = one;
+                    work.run().await
+                });
+            }
             let pause = match looked {
-                Ok((tick, notices)) => {
+                Ok(tick) => {
                     failures = 0;
                     let rest = tick.asked.saturating_mul(SHARE - 1).clamp(every, LONGEST.max(every));
                     tell(Told::Looked(&tick, &notices, rest));
@@ -302,6 +328,21 @@ impl Collector {
             };
             tokio::time::sleep(pause).await;
         }
+    }
+
+    // Until when everything is known. What was known of a time that lies before us again, because the warehouse's clock was
+    // set back, is not: what ends in it now is something else.
+    async fn known(&self, name: &str, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
+        let name = name.to_owned();
+        self.upkeep
+            .blocking(move |history| match history.collected_until(&name)? {
+                Some(until) if until > now => {
+                    history.unknow(&name, now)?;
+                    Ok(Some(now))
+                }
+                known => Ok(known),
+            })
+            .await
     }
 
     // Leaves out what is stored as it is; the keys that are stored once what is left is.
@@ -344,6 +385,64 @@ impl Collector {
         let (history, reader) = (self.history().clone(), self.reader.clone());
         let appended = tokio::task::spawn_blocking(move || history.append(&part, &collected, &reader));
         Ok(appended.await.map_err(|_| history::Error::Panicked)??)
+    }
+}
+
+/// Waited for before each part of the upkeep: ready when nobody asks.
+pub type Turn = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
+// What a history needs beside what is appended to it.
+#[derive(Clone)]
+struct Upkeep {
+    engine: Arc<Engine>,
+    turn: Turn,
+    one: Arc<Mutex<()>>,
+}
+
+impl Upkeep {
+    async fn run(&self) -> Result<Vec<String>, Error> {
+        let mut notices = self.merge().await?;
+        (self.turn)().await;
+        notices.extend(self.blocking(History::settle).await?.notices);
+        self.engine.roll_up(|| (self.turn)(), |_| ()).await?;
+        Ok(notices)
+    }
+
+    // Many small files into few; a sentence for each day of which that could not be done.
+    async fn merge(&self) -> Result<Vec<String>, Error> {
+        self.blocking(History::sweep).await?;
+        let mut notices = Vec::new();
+        let Some(rolling) = self.blocking(History::rolling).await? else { return Ok(notices) };
+        let rolling = Arc::new(rolling);
+        for files in self.blocking(History::mergeable).await? {
+            let date = files.date;
+            if let Err(error) = self.merge_files(rolling.clone(), files).await {
+                notices.push(format!("files of {date} are not merged: {error}"));
+            }
+        }
+        Ok(notices)
+    }
+
+    async fn merge_files(&self, rolling: Arc<Rolling>, files: Mergeable) -> Result<(), Error> {
+        (self.turn)().await;
+        let begun = self.blocking(move |history| history.merging(&rolling, files)).await?;
+        let Some(mut merging) = begun else { return Ok(()) };
+        let mut more = true;
+        while more {
+            (self.turn)().await;
+            (merging, more) = self.blocking(move |_| merging.step().map(|more| (merging, more))).await?;
+        }
+        self.blocking(move |history| history.merged(merging)).await?;
+        Ok(())
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&History) -> Result<T, history::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let history = self.engine.history().clone();
+        let done = tokio::task::spawn_blocking(move || work(&history)).await;
+        Ok(done.map_err(|_| history::Error::Panicked)??)
     }
 }
 

@@ -107,13 +107,12 @@ fn said(at: DateTime<Utc>) -> String {
 
 /// Looks at the warehouse that the settings name, if it is reached over a network, then at the history, if there is one.
 pub async fn examine_all(settings: &Settings, folder: Option<&Path>) -> Report {
-    let opened = warehouse::entry(&settings.warehouse).and_then(|entry| entry.open).map(|open| open(settings));
     let mut report = Report { message: String::new(), checks: Vec::new(), until: None };
     let mut answers = None;
-    match opened {
-        None => {}
-        Some(Err(error)) => return Report::failed("settings", error.to_string(), None),
-        Some(Ok(warehouse)) => {
+    match warehouse::reached(settings) {
+        Ok(None) => {}
+        Err(error) => return Report::failed("settings", error.to_string(), None),
+        Ok(Some(warehouse)) => {
             for Finding { name, well, says, mend } in warehouse.examine().await {
                 let state = match well {
                     None => State::Error,

@@ -41,7 +41,7 @@ pub async fn run(args: &CollectArgs) -> Result<(), Error> {
         return Err(Error::Argument(format!("another process collects from `{name}` into this history already")));
     };
     let tick = collector.tick(|appended| tell(&name, &Told::Appended(appended))).await?;
-    let notices = collector.settle(true).await?;
+    let notices = collector.settle().await?;
     line(&looked(&name, &tick, &notices));
     Ok(())
 }

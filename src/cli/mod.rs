@@ -388,16 +388,8 @@ async fn open(
 
 // The warehouse that the settings name, if it is one that is reached over a network.
 fn reached(settings: &settings::Settings) -> Result<Option<Arc<dyn Warehouse>>, Error> {
-    let name = settings.warehouse.as_str();
-    if name.is_empty() || name == "demo" {
-        return Ok(None);
-    }
-    match warehouse::entry(name) {
-        Some(entry) => Ok(entry.open.map(|open| open(settings)).transpose()?),
-        None => {
-            let known: Vec<String> = warehouse::WAREHOUSES.iter().map(|entry| format!("`{}`", entry.name)).collect();
-            let name = query::glance(name);
-            Err(Error::Argument(format!("found the warehouse `{name}`, expected one of {}", known.join(", "))))
-        }
-    }
+    warehouse::reached(settings).map_err(|error| match error {
+        warehouse::Error::Unknown { .. } => Error::Argument(error.to_string()),
+        other => other.into(),
+    })
 }

@@ -41,7 +41,7 @@ use crate::annotation::{FORMATS, Reader, Reading, Source};
 const GROUP_ROWS: usize = 131_072;
 
 /// Rows of a file, so that a day of a million queries is read and checked by several threads.
-const FILE_ROWS: usize = GROUP_ROWS;
+pub(super) const FILE_ROWS: usize = GROUP_ROWS;
 
 /// The columns that are compressed: their values are long or nearly all their own. What the others hold is a few packed
 /// bits a row already; a compressor takes a tenth off, and every reader has to undo it.
@@ -69,7 +69,7 @@ const SMALLEST: usize = 8_192;
 const BATCH_ROWS: usize = 1_024;
 
 /// Rows whose keys decide which of them become columns.
-const SAMPLE_ROWS: usize = 16_384;
+pub(super) const SAMPLE_ROWS: usize = 16_384;
 
 /// How many raw keys become columns: those that feed a canonical dimension first, because they are what people group by,
 /// then the most used.
@@ -175,7 +175,7 @@ impl History {
             manifest.replace(&folder)?;
         }
         let generation = manifest.generation + 1;
-        remove_unnamed(&folder, manifest.named());
+        remove_unnamed(&folder, &manifest.kept(Utc::now()));
 
         day.queries.sort_by_key(|query| (query.ended_at, query.started_at));
         day.touches.sort_by_key(|touch| (touch.ended_at, touch.started_at));
@@ -351,15 +351,13 @@ struct Day<'a> {
     collected: Vec<&'a Collected>,
 }
 
-// What a crash left, and what an earlier generation replaced: no manifest names it, and a reader that began before has
-// had a whole generation's time.
-pub(super) fn remove_unnamed<'a>(folder: &Path, named: impl Iterator<Item = &'a Entry>) {
-    let named: HashSet<&str> = named.map(|entry| entry.name.as_str()).collect();
+// What a crash left, and what was replaced so long ago that nobody reads it any more.
+pub(super) fn remove_unnamed(folder: &Path, kept: &HashSet<&str>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if (name.ends_with(".parquet") || name.ends_with(".new")) && !named.contains(name.as_ref()) {
+        if (name.ends_with(".parquet") || name.ends_with(".new")) && !kept.contains(name.as_ref()) {
             // Left behind it costs room, never an answer.
             let _ = fs::remove_file(entry.path());
         }
@@ -392,7 +390,7 @@ fn write_queries(queries: &[&Query], reader: &Reader, target: &Target<'_>) -> Re
 pub(super) fn write_part(queries: &[&Query], reader: &Reader, target: &Target<'_>) -> Result<Entry, Error> {
     let step = queries.len().div_ceil(SAMPLE_ROWS).max(1);
     let sample: Vec<Reading<'_>> = queries.iter().step_by(step).map(|query| read(reader, query)).collect();
-    let keys = promoted(&sample);
+    let keys = promoted(sample.iter().flat_map(|reading| &reading.annotations).map(|of| (&*of.key, &*of.value)));
     let mut rows = QueryRows::new(&keys);
     let mut file = target.create(rows.schema(), keys)?;
     let failed = |cause| Error::write(target.folder, cause);
@@ -425,12 +423,12 @@ fn read<'a>(reader: &Reader, query: &'a Query) -> Reading<'a> {
 
 // The keys that people group by, and those most queries have. One whose values hardly repeat, such as a job's id, is left to the map: nobody groups by
 // it, and a second copy of it is what would cost most.
-fn promoted(sample: &[Reading<'_>]) -> Promoted {
+pub(super) fn promoted<'a>(annotations: impl Iterator<Item = (&'a str, &'a str)>) -> Promoted {
     let mut seen: HashMap<&str, (u64, HashSet<u64, Hashed>)> = HashMap::new();
-    for annotation in sample.iter().flat_map(|reading| &reading.annotations) {
-        let (count, values) = seen.entry(&annotation.key).or_default();
+    for (key, value) in annotations {
+        let (count, values) = seen.entry(key).or_default();
         *count += 1;
-        values.insert(hash(&annotation.value));
+        values.insert(hash(value));
     }
     let feeds = |key: &str| FORMATS.iter().flat_map(|format| format.keys).any(|fed| fed.from.contains(&key));
     let mut keys: Vec<(bool, u64, &str)> = seen

@@ -5,7 +5,7 @@
 //! not known yet. Who is still missing at the next look is stored as lost, at the instant it was last seen.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fs::{self, File},
     io::{self, Read as _, Seek as _},
     path::{Path, PathBuf},
@@ -82,8 +82,9 @@ impl Flight {
         })
     }
 
-    fn named(&self) -> impl Iterator<Item = &Entry> {
-        self.looks.iter().flat_map(|look| look.running.iter().chain(&look.missed))
+    fn kept(&self) -> HashSet<&str> {
+        let files = self.looks.iter().flat_map(|look| look.running.iter().chain(&look.missed));
+        files.map(|entry| entry.name.as_str()).collect()
     }
 
     fn replace(&self, folder: &Path) -> Result<(), Error> {
@@ -196,6 +197,18 @@ impl History {
         found
     }
 
+    /// A look that was later than the clock is now is no later than that, so that the next one replaces it. The caller holds
+    /// the lock.
+    pub(super) fn unsee(&self, warehouse: &str, now: DateTime<Utc>) -> Result<(), Error> {
+        let folder = self.root.join(FOLDER);
+        let Ok(mut flight) = Flight::read(&folder) else { return Ok(()) };
+        let mut later = flight.looks.iter_mut().filter(|look| look.warehouse == warehouse && look.at > now);
+        let Some(look) = later.next() else { return Ok(()) };
+        look.at = now;
+        flight.generation += 1;
+        flight.replace(&folder)
+    }
+
     /// Takes what has ended out of what is in flight. The caller holds the lock.
     pub(super) fn land(&self, ended: &Keys) -> Result<(), Error> {
         let folder = self.root.join(FOLDER);
@@ -204,7 +217,7 @@ impl History {
         }
         // A damaged one is left to the next look.
         let Ok(mut flight) = Flight::read(&folder) else { return Ok(()) };
-        remove_unnamed(&folder, flight.named());
+        remove_unnamed(&folder, &flight.kept());
         flight.generation += 1;
         let names = AtomicU32::new(0);
         let mut gone = 0;
@@ -229,7 +242,7 @@ impl History {
         let folder = self.root.join(FOLDER);
         fs::create_dir_all(&folder).map_err(|cause| Error::Io { path: folder.clone(), cause })?;
         let mut flight = Flight::to_replace(&folder);
-        remove_unnamed(&folder, flight.named());
+        remove_unnamed(&folder, &flight.kept());
         let place = flight.looks.iter().position(|known| known.warehouse == look.warehouse);
         let before = place.map(|place| flight.looks.remove(place));
         if before.as_ref().is_some_and(|before| before.at > look.at) {
@@ -352,7 +365,7 @@ impl History {
             if manifest == Manifest::default() {
                 manifest.replace(&folder)?;
             }
-            remove_unnamed(&folder, manifest.named());
+            remove_unnamed(&folder, &manifest.kept(Utc::now()));
             self.leave_out(&folder, &mut manifest, &keys)?;
             manifest.generation += 1;
             let names = AtomicU32::new(0);

@@ -1,12 +1,13 @@
 //! What a day folder holds: only what its manifest names is there.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io::{self, Write as _},
     path::Path,
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Error, schema::Table};
@@ -30,6 +31,28 @@ pub struct Manifest {
     /// The hours of this day added up; none if they never were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled: Option<Settled>,
+    /// Files that earlier manifests named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Left>,
+}
+
+/// A file that no question begins with any more. One that began before may still read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// Its name in the day folder.
+    pub name: String,
+    /// Since when no manifest names it.
+    pub at: DateTime<Utc>,
+}
+
+/// How long a file that is not named any more stays: longer than any question lasts.
+const STAYS: TimeDelta = TimeDelta::minutes(10);
+
+impl Left {
+    // A clock that was set back keeps nothing for good.
+    fn stays(&self, now: DateTime<Utc>) -> bool {
+        (now - self.at).abs() < STAYS
+    }
 }
 
 /// What was worked out from a day's queries: what its minutes are shared by and who waited in it, or its hours added up.
@@ -122,9 +145,25 @@ impl Manifest {
         self.files.iter().chain(worked_out)
     }
 
-    /// Puts this manifest in the place of the folder's.
+    /// The files that are there to be read: those it names, and those that somebody may still read.
+    pub fn kept(&self, now: DateTime<Utc>) -> HashSet<&str> {
+        let left = self.left.iter().filter(|left| left.stays(now)).map(|left| left.name.as_str());
+        self.named().map(|entry| entry.name.as_str()).chain(left).collect()
+    }
+
+    /// Whether there are files that nobody reads any more.
+    pub fn has_stale(&self, now: DateTime<Utc>) -> bool {
+        self.left.iter().any(|left| !left.stays(now))
+    }
+
+    /// Puts this manifest in the place of the folder's; what that one named and this one does not stays for a while.
     pub fn replace(&self, folder: &Path) -> Result<(), Error> {
-        let bytes = serde_json::to_vec_pretty(self)
+        let (before, now) = (Manifest::read(folder)?, Utc::now());
+        let named: HashSet<&str> = self.named().map(|entry| entry.name.as_str()).collect();
+        let gone = before.named().map(|entry| Left { name: entry.name.clone(), at: now });
+        let left = before.left.iter().filter(|left| left.stays(now)).cloned().chain(gone);
+        let left = left.filter(|left| !named.contains(left.name.as_str())).collect();
+        let bytes = serde_json::to_vec_pretty(&Manifest { left, ..self.clone() })
             .map_err(|cause| Error::Manifest { path: folder.join(NAME), cause: cause.to_string() })?;
         write_whole(folder, NAME, &bytes)
     }

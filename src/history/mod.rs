@@ -16,9 +16,11 @@
 //!
 //! Readers read only what a manifest names and check a file's checksum when they first open it; what disagrees is named
 //! in the answer and left out. Writing is by one process at a time (`lakeapm.lock`); it writes new files, then one
-//! manifest.
+//! manifest. What a manifest does not name any more is removed some minutes later, for those who read it already. Many
+//! small files of a day are merged into few.
 
 mod append;
+mod compact;
 mod flight;
 mod manifest;
 mod private;
@@ -44,8 +46,9 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use append::Appended;
+pub use compact::{Mergeable, Merging};
 pub use flight::InFlight;
-pub use manifest::{Collected, Entry, Manifest, Settled};
+pub use manifest::{Collected, Entry, Left, Manifest, Settled};
 pub use rates::Rates;
 pub use rollups::{Hours, Rollable, RolledDay, Rolling};
 pub use schema::Table;
@@ -332,6 +335,26 @@ impl History {
         Ok(None)
     }
 
+    /// Forgets that what ended from an instant on is known: the warehouse's clock was set back behind it, and what ends
+    /// there now was never collected. A look at what is in flight is then no later than that.
+    pub fn unknow(&self, warehouse: &str, from: DateTime<Utc>) -> Result<(), Error> {
+        let _lock = self.lock()?;
+        for date in self.days()?.into_iter().filter(|date| *date >= from.date_naive()) {
+            let folder = self.day_folder(date);
+            let mut manifest = Manifest::read(&folder)?;
+            let before = manifest.collected.clone();
+            for interval in manifest.collected.iter_mut().filter(|interval| interval.warehouse == warehouse) {
+                interval.to = interval.to.min(from);
+            }
+            manifest.collected.retain(|interval| interval.from < interval.to);
+            if manifest.collected != before {
+                manifest.generation += 1;
+                manifest.replace(&folder)?;
+            }
+        }
+        self.unsee(warehouse, from)
+    }
+
     /// Removes the days before a date; how many there were.
     pub fn expire(&self, before: NaiveDate) -> Result<usize, Error> {
         let _lock = self.lock()?;
@@ -440,6 +463,12 @@ impl History {
         let days = self.days()?;
         let says = |date: &NaiveDate| self.manifest(&self.day_folder(*date)).is_ok_and(|m| !m.collected.is_empty());
         Ok(days.last().is_some_and(says) || days.first().is_some_and(says))
+    }
+
+    // What is remembered of files that are no more.
+    fn forget_gone(&self) {
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner).retain(|path, _| path.exists());
+        self.manifests.lock().unwrap_or_else(PoisonError::into_inner).retain(|path, _| path.exists());
     }
 
     fn manifest(&self, folder: &Path) -> Result<Manifest, Error> {

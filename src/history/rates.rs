@@ -7,7 +7,7 @@ use super::{
     Error, History, Interval, Minute, Minutes, Step, Waits,
     record::Query,
     schema::Table,
-    settle::{Columns, batches, each, midnight, text},
+    settle::{Columns, DAY_US, batches, each, midnight, text},
     tally::Tally,
 };
 use crate::cost::{LONGEST_US, MINUTE_US, Weight, Work};
@@ -96,6 +96,12 @@ impl History {
     ///
     /// Reads files, so it belongs on a thread that may block.
     pub fn rates(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Rates, Error> {
+        self.rates_with(from, to, 0)
+    }
+
+    /// The same, and days that are not settled are worked out from their queries, the first of them up to so many: today's
+    /// queries are others after every look.
+    pub fn rates_with(&self, from: DateTime<Utc>, to: DateTime<Utc>, mut queries: u64) -> Result<Rates, Error> {
         let mut rates = Rates { from, to, ..Rates::default() };
         if from >= to {
             return Ok(rates);
@@ -115,6 +121,18 @@ impl History {
                 }
             };
             if settled.as_ref().map(|settled| &settled.of) != sources.hash(date).as_ref() {
+                let count = sources.of(date).iter().map(|source| source.1.rows).sum::<u64>();
+                let whole_files = || sources.of(date).iter().all(|source| self.verdict(&source.0, &source.1).is_none());
+                if count <= queries && sources.unread(date).is_none() && whole_files() {
+                    queries -= count;
+                    let mut tally = Tally::new(begin, begin.saturating_add(DAY_US));
+                    for source in sources.of(date) {
+                        each(&source.0, |warehouse, queue, work| tally.add(warehouse, queue, &work))?;
+                    }
+                    let (minutes, waits) = tally.finish();
+                    rates.extend(minutes, waits);
+                    continue;
+                }
                 rates.unsettled.push(date);
                 rates.unknown.push(whole);
                 rates.unknown_waits.push(whole);

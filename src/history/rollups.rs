@@ -24,7 +24,7 @@ use super::{
     settle::midnight,
 };
 
-/// What the folders of unfinished rollups begin with.
+/// What the folders of unfinished work begin with.
 const SCRATCH: &str = ".rollup-";
 
 /// Changes with what a rollup holds.
@@ -145,8 +145,8 @@ impl History {
         Ok(rollable)
     }
 
-    /// The right to add up the hours of this history, which one process has at a time; none while another has it, and
-    /// where nothing can be written.
+    /// The right to add up the hours of this history and to merge its files, which one process has at a time; none while
+    /// another has it, and where nothing can be written.
     ///
     /// What one before it left unfinished is removed.
     pub fn rolling(&self) -> Result<Option<Rolling>, Error> {
@@ -177,7 +177,7 @@ impl History {
         let folder = self.day_folder(day.date);
         let failed = |cause| Error::Io { path: folder.clone(), cause };
         let mut manifest = Manifest::read(&folder)?;
-        remove_unnamed(&folder, manifest.named());
+        remove_unnamed(&folder, &manifest.kept(Utc::now()));
         manifest.generation += 1;
         for (nth, entry) in files.iter_mut().enumerate() {
             let made = scratch.path().join(&entry.name);
@@ -190,7 +190,7 @@ impl History {
     }
 }
 
-/// The right to add up a history's hours, until it is dropped.
+/// The right to add up a history's hours and to merge its files, until it is dropped.
 #[derive(Debug)]
 pub struct Rolling {
     root: PathBuf,
@@ -200,9 +200,13 @@ pub struct Rolling {
 impl Rolling {
     /// Begins to keep a day's hours.
     pub fn hours(&self, day: Rollable) -> Result<Hours, Error> {
+        Ok(Hours { day, scratch: self.scratch()?, files: Vec::new(), open: None, names: AtomicU32::new(0) })
+    }
+
+    /// A folder beside those of the days, so that files can be renamed out of it.
+    pub(super) fn scratch(&self) -> Result<TempDir, Error> {
         let scratch = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(&self.root);
-        let scratch = scratch.map_err(|cause| Error::Io { path: self.root.clone(), cause })?;
-        Ok(Hours { day, scratch, files: Vec::new(), open: None, names: AtomicU32::new(0) })
+        scratch.map_err(|cause| Error::Io { path: self.root.clone(), cause })
     }
 }
 
@@ -254,6 +258,12 @@ impl Hours {
         }
         Ok(())
     }
+}
+
+// The same for files with the same rows that have another hash; none if it depends on something else.
+pub(super) fn moved(of: &str, before: &str, after: &str) -> Option<String> {
+    let made_with = of.strip_prefix(&depends(before, ""))?;
+    Some(depends(after, made_with))
 }
 
 fn depends(hash: &str, made_with: &str) -> String {

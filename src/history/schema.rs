@@ -235,7 +235,7 @@ fn elapsed(query: &Query) -> Option<i64> {
         .or_else(|| query.ended_at.map(|ended| (ended - query.started_at).num_microseconds().unwrap_or(i64::MAX)))
 }
 
-fn present(value: Option<&str>) -> Option<&str> {
+pub(super) fn present(value: Option<&str>) -> Option<&str> {
     value.map(str::trim_end).filter(|value| !value.is_empty() && *value != NONE)
 }
 

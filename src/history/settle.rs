@@ -17,7 +17,7 @@ use arrow::{
     datatypes::{Int64Type, TimestampMicrosecondType},
     record_batch::RecordBatch,
 };
-use chrono::{DateTime, Days, NaiveDate, NaiveTime};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
 use twox_hash::XxHash3_64;
 
@@ -84,7 +84,7 @@ impl Sources {
     }
 
     // A day whose manifest cannot be read and whose queries may have been open on `date`.
-    fn unread(&self, date: NaiveDate) -> Option<&str> {
+    pub(super) fn unread(&self, date: NaiveDate) -> Option<&str> {
         let last = date.checked_add_days(Days::new(LONGEST_DAYS))?;
         self.unreadable.range(date..=last).next().map(|(_, why)| why.as_str())
     }
@@ -170,7 +170,7 @@ impl History {
         if manifest == Manifest::default() {
             manifest.replace(folder)?;
         }
-        remove_unnamed(folder, manifest.named());
+        remove_unnamed(folder, &manifest.kept(Utc::now()));
         let from = midnight(date);
         let mut tally = Tally::new(from, from.saturating_add(DAY_US));
         for source in sources {

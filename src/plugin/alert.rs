@@ -21,8 +21,8 @@ pub const LAG: TimeDelta = TimeDelta::minutes(5);
 /// The answer as a rule over that range may have it: without figures that are not there, and of a series only the buckets that are whole.
 ///
 /// # Errors
-/// Says that rows were left out, or which part of the time is not collected: a rule would be evaluated on another number
-/// than it asks for.
+/// Says that rows were left out or are not seen, or which part of the time is not collected: a rule would be evaluated on
+/// another number than it asks for.
 pub fn sure(asked: &Asked, range: Interval) -> Result<Asked, Refusal> {
     let Asked { answer, plan, .. } = asked;
     frame::one_figure(&answer.columns, "rule")?;
@@ -30,6 +30,9 @@ pub fn sure(asked: &Asked, range: Interval) -> Result<Asked, Refusal> {
     if answer.cut {
         let why = answer.notices.iter().find(|notice| notice.starts_with("only the")).map_or("", String::as_str);
         return unsure(format!("this rule would be evaluated on a part of the answer: {why}"));
+    }
+    if let Some(why) = &answer.unsure {
+        return unsure(format!("this rule would be evaluated on another number than it asks for: {why}"));
     }
     // A clock that stands, or is behind, is as good as a collector that has stopped.
     let end = range.1.min(Utc::now().max(plan.now));

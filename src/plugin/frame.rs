@@ -570,7 +570,8 @@ mod tests {
         let fields = fields.map(|(column, array)| Field::new(&column.name, array.data_type().clone(), true));
         let rows = RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Vec<_>>())), columns).unwrap();
         let columns = plan.columns.clone();
-        let answer = Answer { columns, rows, notices: vec!["known".into()], cut: false, missing: Vec::new() };
+        let answer =
+            Answer { columns, rows, notices: vec!["known".into()], cut: false, missing: Vec::new(), unsure: None };
         Asked { answer, sql: statement.text, elapsed: std::time::Duration::from_millis(7), plan }
     }
 

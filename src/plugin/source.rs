@@ -20,18 +20,15 @@ use super::refusal::{Kind, Refusal};
 use crate::{
     ask::{self, Answers},
     cli,
-    collect::{Collector, Told},
+    collect::{Collector, Told, Turn},
     history::History,
     query,
     settings::{Mode, Settings},
-    warehouse::{self, Warehouse},
+    warehouse::{self, DEMO, Warehouse},
 };
 
 /// A data source that nobody asks is forgotten after this long.
 const IDLE: Duration = Duration::from_secs(3600);
-
-/// The demo's name among the warehouses.
-const DEMO: &str = "demo";
 
 /// A data source that is open.
 pub struct Source {
@@ -157,7 +154,7 @@ impl Sources {
         known.values().map(|known| known.used).max()
     }
 
-    /// Whether nothing is asked and nothing added up.
+    /// Whether nothing is asked, and nothing merged, settled or added up.
     pub fn is_resting(&self) -> bool {
         self.places.available_permits() >= self.all as usize && self.rolling.try_lock().is_ok()
     }
@@ -171,8 +168,7 @@ impl Sources {
     async fn open(&self, org: i64, of: &DataSourceInstanceSettings) -> Result<Arc<Source>, Refusal> {
         let wrong = |error: &dyn std::fmt::Display| Refusal::new(Kind::Settings, error.to_string());
         let settings = Settings::of(&of.json_data, &of.decrypted_secure_json_data).map_err(|error| wrong(&error))?;
-        let reached = warehouse::entry(&settings.warehouse).and_then(|entry| entry.open);
-        let reached = reached.map(|open| open(&settings)).transpose().map_err(|error| wrong(&error))?;
+        let reached = warehouse::reached(&settings).map_err(|error| wrong(&error))?;
         // What was collected for settings that are no more.
         self.collectors.lock().unwrap_or_else(PoisonError::into_inner).remove(&(org, of.uid.clone()));
         let answers = |warehouse| Answers::new(warehouse, self.places.clone(), self.all);
@@ -182,21 +178,11 @@ impl Sources {
             Arc::new(Source { uid, name, settings: settings.clone(), folder, answers, live })
         };
         let folder = match (settings.warehouse.as_str(), &settings.history) {
-            ("" | DEMO, None) => self.made(&self.demo).await?,
             (DEMO, Some(folder)) => self.made(absolute(folder)?).await?,
-            ("history", None) => self.made(&self.demo).await?,
-            ("" | "history", Some(folder)) => absolute(folder)?.to_owned(),
-            (name, history) => match (&reached, history) {
-                (Some(_), Some(folder)) => absolute(folder)?.to_owned(),
-                (Some(warehouse), None) => return Ok(source(None, answers(warehouse.clone()), None)),
-                (None, _) => {
-                    let known = warehouse::WAREHOUSES.iter().map(|entry| entry.name).chain([DEMO]);
-                    let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
-                    return Err(Refusal::new(
-                        Kind::Settings,
-                        format!("found the warehouse `{}`, expected one of {}", query::glance(name), known.join(", ")),
-                    ));
-                }
+            (_, Some(folder)) => absolute(folder)?.to_owned(),
+            (_, None) => match &reached {
+                Some(warehouse) => return Ok(source(None, answers(warehouse.clone()), None)),
+                None => self.made(&self.demo).await?,
             },
         };
         let collects = reached.is_some();
@@ -227,30 +213,33 @@ impl Sources {
             };
             return Ok(source(Some(folder), answers(asked), Some(answers(live))));
         }
-        let (rolled, rolling) = (engine.clone(), self.rolling.clone());
-        let (places, all) = (self.places.clone(), self.all as usize);
+        let (rolled, rolling, turn) = (engine.clone(), self.rolling.clone(), self.turn());
         // Other names or prices since, or a history that has grown: its hours are added up anew, one history at a time.
         self.engine.spawn(async move {
             let _one = rolling.lock().await;
-            // People come first, and get their answers later only where they never stop asking.
-            let turn = move || {
-                let places = places.clone();
-                async move {
-                    let mut waits = 0;
-                    while places.available_permits() < all && waits < 600 {
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                        waits += 1;
-                    }
-                }
-                .boxed()
-            };
             let told = |date| tracing::debug!(%date, "the hours of a day are added up");
-            let added = rolled.roll_up(turn, told).await;
+            let added = rolled.roll_up(|| turn(), told).await;
             if let Err(error) = added {
                 tracing::warn!(%error, "the hours of days cannot be added up");
             }
         });
         Ok(source(Some(folder), answers(engine), None))
+    }
+
+    // People come first, and get their answers later only where they never stop asking.
+    fn turn(&self) -> Turn {
+        let (places, all) = (self.places.clone(), self.all as usize);
+        Arc::new(move || {
+            let places = places.clone();
+            async move {
+                let mut waits = 0;
+                while places.available_permits() < all && waits < 600 {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    waits += 1;
+                }
+            }
+            .boxed()
+        })
     }
 
     // Collects as long as the data source stays as it is, unless another process does so already.
@@ -264,7 +253,8 @@ impl Sources {
     ) -> Result<(), Refusal> {
         let reader = settings.reader().map_err(|error| Refusal::new(Kind::Settings, error.to_string()))?;
         let uid = of.uid.clone();
-        let collector = Collector::new(warehouse, engine, reader, settings.collect.clone());
+        let collector = Collector::new(warehouse, engine, reader, settings.collect.clone())
+            .beside(self.turn(), self.rolling.clone());
         let collecting = self.engine.spawn(collector.run(move |told| match told {
             Told::Waits => tracing::info!(uid, "another process collects already"),
             Told::Appended(_) => {}

@@ -143,6 +143,9 @@ fn bucket(x: &str, buckets: &Buckets) -> String {
     }
 }
 
+/// Queries of days that are not settled which a question works out what is shared from; more of them take too long.
+const UNSETTLED: u64 = 3_000_000;
+
 /// Memory that one process may use for all questions at a time; beyond it they write to disk or are refused.
 const MEMORY_MB: usize = 700;
 
@@ -268,7 +271,7 @@ impl Engine {
             (from < to).then_some((from + shift, to + shift))
         };
         let covered = covered.map(|covered: Vec<_>| covered.into_iter().filter_map(shown).collect());
-        Ok(Rows { batches, notices, covered, sql: None })
+        Ok(Rows { batches, notices, covered, ..Rows::default() })
     }
 
     pub(super) fn context(&self, statement: &Statement) -> SessionContext {
@@ -359,7 +362,7 @@ impl Engine {
         let now = clock.seen.unwrap_or(clock.now - clock.shift);
         let open = flight.queries(now);
         let rates = tokio::task::spawn_blocking(move || {
-            let mut rates = history.rates(from, to)?;
+            let mut rates = history.rates_with(from, to, UNSETTLED)?;
             history.provisional(&mut rates, now, &open)?;
             Ok(rates)
         });

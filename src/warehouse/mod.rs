@@ -21,6 +21,7 @@ use futures::stream::BoxStream;
 
 use crate::{
     history::{Interval, record::Harvest},
+    query,
     settings::Settings,
     sql::{Dialect, Statement},
 };
@@ -66,6 +67,25 @@ pub fn entry(name: &str) -> Option<&'static Entry> {
     WAREHOUSES.iter().find(|entry| entry.name == name)
 }
 
+/// The warehouse that answers from the demo, which is made when it is asked for.
+pub const DEMO: &str = "demo";
+
+/// The warehouse that the settings name, if it is one that is reached over a network; nothing is asked of it yet.
+///
+/// # Errors
+/// A name that no warehouse has, and settings that do not say how it is reached.
+pub fn reached(settings: &Settings) -> Result<Option<Arc<dyn Warehouse>>, Error> {
+    match (settings.warehouse.as_str(), entry(&settings.warehouse)) {
+        ("" | DEMO, _) => Ok(None),
+        (_, Some(entry)) => entry.open.map(|open| open(settings)).transpose(),
+        (name, None) => {
+            let known = WAREHOUSES.iter().map(|entry| entry.name).chain([DEMO]);
+            let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
+            Err(Error::Unknown { name: query::glance(name).to_string(), known: known.join(", ") })
+        }
+    }
+}
+
 /// What went wrong in an engine.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -97,6 +117,14 @@ pub enum Error {
         "nothing says what the warehouse costs; a `[[bill]]` in the settings does, for example `usd_per_hour = 13.04`"
     )]
     NoBill,
+    /// The settings name a warehouse that is none.
+    #[error("found the warehouse `{name}`, expected one of {known}")]
+    Unknown {
+        /// What they name.
+        name: String,
+        /// Those that are known.
+        known: String,
+    },
     /// The source has nothing to collect.
     #[error("{0} cannot be collected from")]
     NoSource(&'static str),
@@ -113,6 +141,8 @@ pub struct Rows {
     pub covered: Option<Vec<Interval>>,
     /// The statement that was run, where it is another with the same answer.
     pub sql: Option<String>,
+    /// Why the rows can be others than those asked for, in a sentence; alert rules are not told numbers then.
+    pub unsure: Option<String>,
 }
 
 /// A part of time to collect.

@@ -451,6 +451,50 @@ fn a_rule_gets_one_true_number_a_group_or_an_error() {
 }
 
 #[test]
+fn a_rule_is_no_number_where_the_login_sees_its_own_queries_only() {
+    let database = crate::double::load::like(crate::double::load::loaded());
+    let login = database.login("blinkered");
+    let plugin = Plugin::start("info");
+    run(async {
+        let channel = plugin.channel().await;
+        let (ca, port) = (crate::double::server::CA, database.port);
+        let json = json!({"warehouse": "redshift", "host": "localhost", "port": port, "database": database.name,
+            "user": login, "tls": {"ca": ca}});
+        let mut source = source(json);
+        let password = crate::double::server::PASSWORD.to_owned();
+        source.decrypted_secure_json_data = HashMap::from([("password".to_owned(), password)]);
+        let end: DateTime<Utc> = crate::double::load::END.parse().unwrap();
+        let range = (end.timestamp_millis() - 24 * HOUR, end.timestamp_millis());
+        for (headers, sees_all) in [(&[][..], false), (ALERT, false), (&[][..], true), (ALERT, true)] {
+            if sees_all {
+                database.execute(&format!("insert into stored.monitor values ('{login}') on conflict do nothing"));
+                // What a login sees is kept for a while; other settings are looked at anew.
+                source.last_updated_ms += 1;
+            }
+            let mut asked = request(vec![query("A", panel("queries", "table"), range)], headers);
+            asked.plugin_context = Some(context(&source));
+            let answer = &ask(&channel, asked).await["A"];
+            let expected = format!("the login `{login}` sees only its own queries: ");
+            match (headers.is_empty(), sees_all) {
+                (true, _) => {
+                    let said = frames(answer)[0].meta["notices"].to_string();
+                    assert_eq!(said.contains(&expected), !sees_all, "{said}");
+                }
+                (false, false) => {
+                    let begins = format!("this rule would be evaluated on another number than it asks for: {expected}");
+                    assert!(answer.error.starts_with(&begins), "{}", answer.error);
+                    assert_eq!(answer.status, 422);
+                }
+                (false, true) => {
+                    assert_eq!(answer.error, "");
+                    assert!(frames(answer)[0].numbers(0)[0].is_some_and(|queries| queries > 100.0));
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn a_bad_panel_query_fails_alone() {
     let plugin = Plugin::start("trace");
     run(async {

@@ -128,14 +128,11 @@ impl Redshift {
         let batches = batches?;
         notices.extend(statement.notices.iter().cloned());
         notices.extend(unread);
-        if found.own_only == Some(true) {
-            notices.push(format!(
-                "the login `{}` sees only its own queries: {}",
-                found.user,
-                probe::mend_visibility(&found.user)
-            ));
-        }
-        Ok(Rows { batches, notices, covered: None, sql: Some(sql) })
+        let unsure = (found.own_only == Some(true)).then(|| {
+            let mend = probe::mend_visibility(&found.user);
+            format!("the login `{}` sees only its own queries: {mend}", found.user)
+        });
+        Ok(Rows { batches, notices, sql: Some(sql), unsure, ..Rows::default() })
     }
 
     // How much of what is asked cannot be read here, in sentences.
