@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::query::{self, Duration};
+use crate::query::Duration;
 
 /// How a login is proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -115,7 +115,7 @@ pub enum Inherit {
 fn span<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     use serde::de::Error as _;
     let text = String::deserialize(from)?;
-    match query::every(&text) {
+    match text.parse::<Duration>() {
         Ok(span) if span.seconds().is_some_and(|seconds| seconds >= 1.0) => Ok(Some(span)),
         _ => Err(D::Error::custom(format!("found `{text}`, expected a length of time such as `10m`"))),
     }

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
@@ -55,10 +55,11 @@ const BLOCK: i64 = 1 << 20;
 const UNDONE: TimeDelta = TimeDelta::days(1);
 
 // The order is that of `query`.
-const QUERY: &str = "q.query_id, q.transaction_id, q.session_id, q.username, u.usename, q.database_name, q.query_label, \
-     q.query_type, q.status, q.result_cache_hit, q.start_time, q.end_time, q.elapsed_time, q.queue_time, q.planning_time, \
-     q.compile_time, q.lock_wait_time, q.execution_time, q.returned_rows, q.error_message, q.service_class_name, \
-     q.query_text, q.user_id";
+// Blanks that only pad are left there: they would be nearly all of what comes over the wire.
+const QUERY: &str = "q.query_id, q.transaction_id, q.session_id, rtrim(q.username), rtrim(u.usename), \
+     rtrim(q.database_name), rtrim(q.query_label), rtrim(q.query_type), rtrim(q.status), q.result_cache_hit, q.start_time, \
+     q.end_time, q.elapsed_time, q.queue_time, q.planning_time, q.compile_time, q.lock_wait_time, q.execution_time, \
+     q.returned_rows, rtrim(q.error_message), rtrim(q.service_class_name), rtrim(q.query_text), q.user_id";
 
 fn literal(at: DateTime<Utc>) -> String {
     (DIALECT.instant)(at)
@@ -140,6 +141,17 @@ impl Reader<'_> {
         self.redshift.wire.rows(&self.signed(sql), PATIENCE).await
     }
 
+    // The rows of a statement, one after the other as they come.
+    async fn each(&self, sql: &str, mut row: impl FnMut(&[Option<&str>])) -> Result<(), Error> {
+        let sql = self.signed(sql);
+        let mut rows = self.redshift.wire.ask(&sql, PATIENCE).await?;
+        while let Some(found) = rows.next().await? {
+            let columns: Vec<Option<&str>> = (0..found.len()).map(|nth| wire::text(&found, nth)).collect();
+            row(&columns);
+        }
+        Ok(())
+    }
+
     fn signed(&self, sql: &str) -> String {
         let signature = Signature { dashboard: Some("collector".to_owned()), ..Signature::default() };
         signature.sign(&self.found.adapted(sql).0)
@@ -147,43 +159,17 @@ impl Reader<'_> {
 
     // Parts of the window with about as many queries as memory takes.
     async fn portions(&self, window: Span) -> Result<VecDeque<Span>, Error> {
-        let counts = self
-            .rows(&format!(
-                "select date_trunc('hour', q.end_time), count(*) from sys_query_history as q where {} group by 1 order by 1",
-                ended(window)
-            ))
-            .await?;
-        let mut portions = VecDeque::new();
-        let (mut from, mut held) = (window.from, 0_u64);
-        for row in counts {
-            let mut row = row.into_iter().flatten();
-            let (Some(hour), Some(count)) = (row.next().and_then(|at| seen(&at)), row.next()) else { continue };
-            let count = whole(&count).and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
-            let hour = hour.max(window.from);
-            if held > 0 && held.saturating_add(count) > PORTION && hour > from {
-                portions.push_back(Span { from, to: hour });
-                (from, held) = (hour, 0);
-            }
-            held = held.saturating_add(count);
-            // An hour that is too much by itself is cut evenly.
-            if held > PORTION {
-                let end =
-                    (hour.duration_trunc(TimeDelta::hours(1)).unwrap_or(hour) + TimeDelta::hours(1)).min(window.to);
-                let pieces = i32::try_from(held.div_ceil(PORTION)).unwrap_or(i32::MAX);
-                let step = (end - from) / pieces;
-                for _ in 1..pieces {
-                    let to = from + step;
-                    portions.push_back(Span { from, to });
-                    from = to;
-                }
-                portions.push_back(Span { from, to: end });
-                (from, held) = (end, 0);
-            }
-        }
-        if from < window.to {
-            portions.push_back(Span { from, to: window.to });
-        }
-        Ok(portions)
+        let sql = format!(
+            "select date_trunc('minute', q.end_time), count(*) from sys_query_history as q where {} group by 1 order by 1",
+            ended(window)
+        );
+        let mut counts = Vec::new();
+        let minute = |row: &[Option<&str>]| match row {
+            [Some(at), Some(count)] => Some((seen(at)?, u64::try_from(whole(count)?).ok()?)),
+            _ => None,
+        };
+        self.each(&sql, |row| counts.extend(minute(row))).await?;
+        Ok(portions(window, counts))
     }
 
     // Everything of the queries that a selection names.
@@ -202,8 +188,8 @@ impl Reader<'_> {
         self.details(selection, first, &mut queries, &places, &mut touches).await?;
         self.external(selection, first, &mut queries, &places, &mut touches).await?;
         self.loads(selection, first, &queries, &places, &mut touches).await?;
-        self.processors(first, span.to, &mut queries).await?;
-        let rolled_back = self.rolled_back(first).await?;
+        self.processors(selection, first, span.to, &mut queries).await?;
+        let rolled_back = self.rolled_back(selection, first).await?;
         let mut harvest = Harvest::default();
         for ((place, table, write), found) in touches.0 {
             let Some(query) = queries.get_mut(place) else { continue };
@@ -224,7 +210,7 @@ impl Reader<'_> {
                 committed: query.status == Status::Success && !undone,
             });
         }
-        self.declared(&mut queries).await?;
+        self.declared(first, &mut queries).await?;
         harvest.queries = queries;
         Ok(harvest)
     }
@@ -282,7 +268,7 @@ impl Reader<'_> {
                 let ids: Vec<&str> = some.iter().map(|(_, id, _)| id.as_str()).collect();
                 let first = some.iter().map(|(_, _, started)| *started).min().unwrap_or_default();
                 let sql = format!(
-                    "select t.query_id, t.sequence, t.text from sys_query_text as t where t.start_time >= {} and t.query_id \
+                    "select t.query_id, t.sequence, rtrim(t.text) from sys_query_text as t where t.start_time >= {} and t.query_id \
                      in ({})",
                     literal(first - TimeDelta::seconds(1)),
                     ids.join(", ")
@@ -347,38 +333,36 @@ impl Reader<'_> {
              d.spilled_block_remote_disk) from sys_query_detail as d where d.step_id = -1 and d.segment_id <> -1 and {of} \
              group by 1"
         );
-        for row in self.rows(&blocks).await? {
-            let mut row = row.into_iter();
-            let place = row.next().flatten().and_then(|id| places.get(&id).copied());
-            let Some(query) = place.and_then(|place| queries.get_mut(place)) else { continue };
-            let mut bytes = || row.next().flatten().and_then(|blocks| whole(&blocks)).map(|n| n.saturating_mul(BLOCK));
-            (query.bytes_read, query.bytes_written, query.bytes_spilled) = (bytes(), bytes(), bytes());
-        }
+        self.each(&blocks, |row| {
+            let &[Some(id), read, written, spilled] = row else { return };
+            let Some(query) = places.get(id).and_then(|place| queries.get_mut(*place)) else { return };
+            let bytes = |blocks: Option<&str>| blocks.and_then(whole).map(|blocks| blocks.saturating_mul(BLOCK));
+            (query.bytes_read, query.bytes_written, query.bytes_spilled) =
+                (bytes(read), bytes(written), bytes(spilled));
+        })
+        .await?;
         let steps = format!(
-            "select d.query_id, d.step_name, max(d.table_name), sum(d.output_rows) from sys_query_detail as d where d.step_id \
+            "select d.query_id, d.step_name, rtrim(max(d.table_name)), sum(d.output_rows) from sys_query_detail as d where d.step_id \
              >= 0 and d.table_id > 0 and d.step_name in ('scan', 'insert', 'delete') and {of} group by d.query_id, \
              d.step_name, d.table_id"
         );
-        for row in self.rows(&steps).await? {
-            let mut row = row.into_iter();
-            let place = row.next().flatten().and_then(|id| places.get(&id).copied());
-            let (step, table) = (row.next().flatten(), row.next().flatten());
-            let (Some(place), Some(step), Some(table)) = (place, step, table) else { continue };
-            let table = table.trim();
+        self.each(&steps, |row| {
+            let &[Some(id), Some(step), Some(table), rows] = row else { return };
+            let Some(place) = places.get(id) else { return };
+            let (step, table) = (step.trim(), table.trim());
             // Tables that Redshift makes for the time of a query.
             if table.is_empty() || table.contains("volt_tt_") || table.contains("Internal Worktable") {
-                continue;
+                return;
             }
-            let rows = row.next().flatten().and_then(|rows| whole(&rows)).unwrap_or(0);
-            let touched = touches.0.entry((place, table.to_owned(), step.trim() != "scan")).or_default();
-            let sum = match step.trim() {
+            let touched = touches.0.entry((*place, table.to_owned(), step != "scan")).or_default();
+            let sum = match step {
                 "scan" => &mut touched.scanned,
                 "insert" => &mut touched.inserted,
                 _ => &mut touched.deleted,
             };
-            *sum = Some(sum.unwrap_or(0).saturating_add(rows));
-        }
-        Ok(())
+            *sum = Some(sum.unwrap_or(0).saturating_add(rows.and_then(whole).unwrap_or(0)));
+        })
+        .await
     }
 
     // What was read of S3 and of other databases; rows and bytes are those scanned.
@@ -400,13 +384,12 @@ impl Reader<'_> {
              group by 1, 2",
             literal(first - TimeDelta::seconds(1))
         );
-        for row in self.rows(&sql).await? {
-            let mut row = row.into_iter();
-            let place = row.next().flatten().and_then(|id| places.get(&id).copied());
-            let (Some(place), Some(table)) = (place, row.next().flatten()) else { continue };
-            let Some(query) = queries.get_mut(place) else { continue };
-            let mut number = || row.next().flatten().and_then(|number| whole(&number));
-            let (rows, bytes) = (number(), number());
+        self.each(&sql, |row| {
+            let &[Some(id), Some(table), rows, bytes] = row else { return };
+            let Some((place, query)) = places.get(id).and_then(|place| Some((*place, queries.get_mut(*place)?))) else {
+                return;
+            };
+            let (rows, bytes) = (rows.and_then(whole), bytes.and_then(whole));
             query.bytes_read = Some(query.bytes_read.unwrap_or(0).saturating_add(bytes.unwrap_or(0)));
             let table = table.trim();
             if !table.is_empty() {
@@ -414,8 +397,8 @@ impl Reader<'_> {
                 touched.scanned = Some(touched.scanned.unwrap_or(0).saturating_add(rows.unwrap_or(0)));
                 touched.bytes = bytes;
             }
-        }
-        Ok(())
+        })
+        .await
     }
 
     // What COPY loaded, where its steps do not say it. The name has no schema there.
@@ -437,33 +420,39 @@ impl Reader<'_> {
              l.query_id in (select q.query_id from sys_query_history as q where {selection}) group by 1, 2",
             literal(first - TimeDelta::seconds(1))
         );
-        for row in self.rows(&sql).await? {
-            let mut row = row.into_iter();
-            let place = row.next().flatten().and_then(|id| places.get(&id).copied());
-            let (Some(place), Some(table)) = (place, row.next().flatten()) else { continue };
-            let rows = row.next().flatten().and_then(|rows| whole(&rows));
-            let table = table.trim();
+        self.each(&sql, |row| {
+            let &[Some(id), Some(table), rows] = row else { return };
+            let (Some(place), table) = (places.get(id).copied(), table.trim()) else { return };
+            // All that is touched by one query stands together.
+            let of_query = (place, String::new(), false)..(place.saturating_add(1), String::new(), false);
             let known = touches
                 .0
-                .iter_mut()
-                .find(|((of, name, write), _)| *of == place && *write && name.rsplit('.').next() == Some(table));
+                .range_mut(of_query)
+                .find(|((_, name, write), _)| *write && name.rsplit('.').next() == Some(table));
             if let Some((_, touched)) = known {
-                touched.inserted = touched.inserted.or(rows);
+                touched.inserted = touched.inserted.or(rows.and_then(whole));
             }
-        }
-        Ok(())
+        })
+        .await
     }
 
     // A cluster's own tables number statements otherwise, and one of a user can be several of theirs: they are the same
     // transaction's and session's, and begin while it runs.
     // <https://docs.aws.amazon.com/redshift/latest/dg/r_SVL_QUERY_METRICS_SUMMARY.html>
-    async fn processors(&self, first: DateTime<Utc>, to: DateTime<Utc>, queries: &mut [Query]) -> Result<(), Error> {
+    async fn processors(
+        &self,
+        selection: &str,
+        first: DateTime<Utc>,
+        to: DateTime<Utc>,
+        queries: &mut [Query],
+    ) -> Result<(), Error> {
         if !self.found.reads("stl_query") || !self.found.reads("svl_query_metrics_summary") {
             return Ok(());
         }
         let sql = format!(
             "select s.xid, s.pid, s.starttime, m.query_cpu_time from stl_query as s join svl_query_metrics_summary as m on \
-             m.userid = s.userid and m.query = s.query where s.userid > 1 and s.starttime >= {} and s.starttime < {}",
+             m.userid = s.userid and m.query = s.query where s.userid > 1 and s.starttime >= {} and s.starttime < {} and s.xid in (select \
+             q.transaction_id from sys_query_history as q where {selection})",
             literal(first),
             literal(to)
         );
@@ -473,38 +462,36 @@ impl Reader<'_> {
             begun.entry((transaction.clone(), session.clone())).or_default().push((query.started_at, place));
         }
         begun.values_mut().for_each(|queries| queries.sort_unstable());
-        for row in self.rows(&sql).await? {
-            let mut row = row.into_iter().flatten();
-            let (Some(xid), Some(pid), Some(at), Some(seconds)) = (row.next(), row.next(), row.next(), row.next())
-            else {
-                continue;
-            };
-            let (Some(at), Some(seconds)) = (seen(&at), whole(&seconds)) else { continue };
-            let of =
-                begun.get(&(xid, pid)).and_then(|queries| queries.iter().rev().find(|(started, _)| *started <= at));
+        self.each(&sql, |row| {
+            let &[Some(xid), Some(pid), Some(at), Some(seconds)] = row else { return };
+            let (Some(at), Some(seconds)) = (seen(at), whole(seconds)) else { return };
+            let of = begun
+                .get(&(xid.to_owned(), pid.to_owned()))
+                .and_then(|queries| queries.iter().rev().find(|(started, _)| *started <= at));
             if let Some(query) = of.and_then(|(_, place)| queries.get_mut(*place))
                 && query.ended_at.is_some_and(|ended| at <= ended)
             {
                 query.cpu_us = Some(query.cpu_us.unwrap_or(0).saturating_add(seconds.saturating_mul(1_000_000)));
             }
-        }
-        Ok(())
+        })
+        .await
     }
 
-    async fn rolled_back(&self, first: DateTime<Utc>) -> Result<HashSet<String>, Error> {
+    async fn rolled_back(&self, selection: &str, first: DateTime<Utc>) -> Result<HashSet<String>, Error> {
         if !self.found.reads("sys_transaction_history") {
             return Ok(HashSet::new());
         }
         let sql = format!(
             "select t.transaction_id from sys_transaction_history as t where t.status = 'rolledback' and \
-             t.transaction_start_time >= {}",
+             t.transaction_start_time >= {} and t.transaction_id in (select q.transaction_id from sys_query_history as q where \
+             {selection})",
             literal(first - TimeDelta::days(1))
         );
         Ok(self.rows(&sql).await?.into_iter().flatten().flatten().collect())
     }
 
     // Who reads by a cursor sends FETCH; the statement, and its signature, are in the DECLARE of the transaction.
-    async fn declared(&self, queries: &mut [Query]) -> Result<(), Error> {
+    async fn declared(&self, first: DateTime<Utc>, queries: &mut [Query]) -> Result<(), Error> {
         let mut fetches = Vec::new();
         let mut known: HashMap<(String, String), String> = HashMap::new();
         for (place, query) in queries.iter().enumerate() {
@@ -523,7 +510,9 @@ impl Reader<'_> {
         for some in missing.into_iter().collect::<Vec<_>>().chunks(TEXTS) {
             // Some say DECLARE behind a comment, so the word is looked for everywhere.
             let selection = format!(
-                "q.user_id > 1 and q.transaction_id in ({}) and lower(q.query_text) like '%declare%cursor%'",
+                "q.user_id > 1 and q.start_time >= {} and q.transaction_id in ({}) and lower(q.query_text) like \
+                 '%declare%cursor%'",
+                literal(first - TimeDelta::days(1)),
                 some.join(", ")
             );
             let declares = self.queries(&selection).await?;
@@ -655,6 +644,36 @@ impl Reader<'_> {
         }
         Ok(states)
     }
+}
+
+// Parts of a window that have so many queries at most, by how many ended in each minute of it.
+fn portions(window: Span, counts: Vec<(DateTime<Utc>, u64)>) -> VecDeque<Span> {
+    let mut portions = VecDeque::new();
+    let (mut from, mut held) = (window.from, 0_u64);
+    for (minute, count) in counts {
+        let end = (minute + TimeDelta::minutes(1)).min(window.to);
+        let minute = minute.max(window.from);
+        if held > 0 && held.saturating_add(count) > PORTION && minute > from {
+            portions.push_back(Span { from, to: minute });
+            (from, held) = (minute, 0);
+        }
+        held = held.saturating_add(count);
+        // A minute that is too much by itself is cut evenly.
+        if held > PORTION {
+            let pieces = i32::try_from(held.div_ceil(PORTION)).unwrap_or(i32::MAX);
+            let step = (end - from) / pieces;
+            for _ in 1..pieces {
+                portions.push_back(Span { from, to: from + step });
+                from += step;
+            }
+            portions.push_back(Span { from, to: end });
+            (from, held) = (end, 0);
+        }
+    }
+    if from < window.to {
+        portions.push_back(Span { from, to: window.to });
+    }
+    portions
 }
 
 /// Tables by the query, by its place, that touched them.
@@ -858,6 +877,36 @@ mod tests {
             prop_assert_eq!(read(&text).replace(' ', ""), text.replace(' ', ""));
             let text = text.replace(['ü', '😀'], "b");
             prop_assert_eq!(read(&text), text);
+        }
+    }
+
+    #[test]
+    fn portions_follow_each_other_and_hold_what_memory_takes() {
+        let at = |second: i64| DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap();
+        let window = Span { from: at(30), to: at(3_600) };
+        for counts in [
+            vec![],
+            vec![(0, 1)],
+            vec![(0, PORTION), (60, PORTION), (120, 1)],
+            vec![(0, 10), (600, 3 * PORTION + 1), (660, PORTION - 1), (720, 2), (3_540, PORTION * 2)],
+            (0..60).map(|minute| (minute * 60, PORTION / 7)).collect(),
+        ] {
+            let spans = portions(window, counts.iter().map(|(second, count)| (at(*second), *count)).collect());
+            assert_eq!(spans.front().map(|span| span.from), Some(window.from), "{counts:?}");
+            assert_eq!(spans.back().map(|span| span.to), Some(window.to), "{counts:?}");
+            let spans: Vec<Span> = spans.into();
+            assert!(spans.windows(2).all(|two| two[0].to == two[1].from), "{counts:?}: {spans:?}");
+            for span in &spans {
+                // As if those of a minute were spread evenly over it.
+                let inside = |(second, count): &(i64, u64)| {
+                    let (from, to) =
+                        (at(*second).max(window.from), (at(*second) + TimeDelta::minutes(1)).min(window.to));
+                    let part = (span.to.min(to) - span.from.max(from)).num_milliseconds().max(0) as f64;
+                    *count as f64 * part / (to - from).num_milliseconds() as f64
+                };
+                let held: f64 = counts.iter().map(inside).sum();
+                assert!(held <= PORTION as f64 + 1.0, "{counts:?}: {held} in {span:?}");
+            }
         }
     }
 
