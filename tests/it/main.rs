@@ -4,6 +4,7 @@
 mod answers;
 mod cli;
 mod collected;
+mod compact;
 mod cost;
 mod double;
 mod flight;
@@ -13,7 +14,9 @@ mod hostile;
 mod judge;
 mod layers;
 mod limits;
+mod once;
 mod plugin;
+mod rate;
 mod readme;
 mod redshift;
 mod rollups;

@@ -32,14 +32,14 @@ use crate::{
     world,
 };
 
-fn settings(text: &str) -> Settings {
+pub fn settings(text: &str) -> Settings {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lakeapm.toml");
     std::fs::write(&path, text).unwrap();
     Settings::read(&path).unwrap()
 }
 
-fn text(database: &Database, user: &str) -> String {
+pub fn text(database: &Database, user: &str) -> String {
     format!(
         "warehouse = 'redshift'\nhost = 'localhost'\nport = {}\ndatabase = '{}'\nuser = '{user}'\npassword = '{PASSWORD}'\ntls \
          = {{ ca = '{CA}' }}\n",
@@ -470,7 +470,7 @@ fn the_warehouse_and_what_was_collected_from_it_answer_alike() {
     }
 }
 
-fn collector(root: &Path, database: &Database) -> Collector {
+pub fn collector(root: &Path, database: &Database) -> Collector {
     let history = Arc::new(History::open_or_create(root).unwrap());
     let engine = Arc::new(Engine::new(history).unwrap());
     let warehouse = Arc::new(redshift(database, OWNER));
@@ -478,7 +478,7 @@ fn collector(root: &Path, database: &Database) -> Collector {
 }
 
 // How many queries ended by what is stored, and how many ids they have.
-fn stored(root: &Path) -> (i64, i64) {
+pub fn stored(root: &Path) -> (i64, i64) {
     let range = world::range("2026-11-15T00:00:00Z", "2026-11-21T00:00:00Z");
     let all = world::ask(root, "queries where statement = 'other' or statement != 'other'", &range).unwrap();
     let ended = "list queries where (statement = 'other' or statement != 'other') and status not in ('running', 'queued') limit \
@@ -492,7 +492,7 @@ fn stored(root: &Path) -> (i64, i64) {
 }
 
 // The demo with a clock that stands, an hour after its end.
-fn standing() -> Database {
+pub fn standing() -> Database {
     let database = load::like(load::loaded());
     database.execute(
         "create or replace function redshift.getdate() returns timestamp language sql stable as $$ select timestamp \

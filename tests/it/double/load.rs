@@ -725,6 +725,65 @@ pub fn loaded() -> &'static Database {
     })
 }
 
+/// Copies the queries of the last whole day of the demo, with all that is recorded of them, until that day and the days
+/// before it have so many each.
+pub fn multiply(database: &Database, queries: u64, days: u64) {
+    let day = "end_time >= '2026-11-19' and end_time < '2026-11-20'";
+    let ended = format!("from stored.sys_query_history where user_id > 1 and {day}");
+    let here: u64 = database.rows(&format!("select count(*) {ended}"))[0][0].as_ref().unwrap().parse().unwrap();
+    let copies = queries.div_ceil(here);
+    let mut all = format!(
+        "create temp table picked as select query_id, transaction_id {ended}; \
+         create temp table picked_of_cluster as select query from stored.stl_query where xid in (select transaction_id from \
+         picked); create temp table copies as select d * {copies} + i as nth, (i * 60.0 / {copies}) * interval '1 second' - d \
+         * interval '1 day' as shift from generate_series(0, {days} - 1) as d, generate_series(0, {copies} - 1) as i where d \
+         + i > 0; analyze picked, copies;"
+    );
+    let of_picked = "query_id in (select p.query_id from picked as p)";
+    // Without the steps that no reader counts, which take most of the room.
+    let details = format!("{of_picked} and step_name not in ('return') and table_name <> 'Internal Worktable'");
+    let of_transactions = "transaction_id in (select p.transaction_id from picked as p)";
+    for (table, ids, small, times, filter) in [
+        ("sys_query_history", "query_id transaction_id", "", "start_time end_time", of_picked),
+        ("sys_query_text", "query_id transaction_id", "", "start_time", of_picked),
+        ("sys_query_detail", "query_id", "", "start_time end_time", details.as_str()),
+        ("sys_load_history", "query_id transaction_id", "", "start_time end_time", of_picked),
+        (
+            "sys_transaction_history",
+            "transaction_id",
+            "",
+            "transaction_start_time commit_start_time commit_end_time",
+            of_transactions,
+        ),
+        ("stl_query", "xid", "query", "starttime endtime", "query in (select p.query from picked_of_cluster as p)"),
+        ("svl_query_metrics_summary", "", "query", "", "query in (select p.query from picked_of_cluster as p)"),
+    ] {
+        let columns = database.rows(&format!(
+            "select column_name from information_schema.columns where table_schema = 'stored' and table_name = '{table}' order \
+             by ordinal_position"
+        ));
+        assert!(!columns.is_empty(), "no columns of {table}");
+        let is = |list: &str, name: &str| list.split(' ').any(|one| one == name);
+        let value = |name: String| match name.as_str() {
+            name if is(ids, name) => format!("t.{name} + m.nth * 100000000000000"),
+            name if is(small, name) => format!("t.{name} + m.nth * 10000"),
+            name if is(times, name) => format!("t.{name} + m.shift"),
+            name => format!("t.\"{name}\""),
+        };
+        let values: Vec<String> = columns.into_iter().map(|row| value(row[0].clone().unwrap())).collect();
+        write!(
+            all,
+            "insert into stored.{table} select {} from stored.{table} as t cross join copies as m where {filter};",
+            values.join(", ")
+        )
+        .unwrap();
+    }
+    database.execute(&format!(
+        "{all} create index on stored.sys_query_history (end_time); create index on \
+        stored.sys_query_history (query_id); create index on stored.sys_query_detail (query_id); analyze"
+    ));
+}
+
 #[test]
 fn the_double_holds_the_demo_as_redshift_records_it() {
     let database = loaded();
