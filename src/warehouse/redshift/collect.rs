@@ -94,6 +94,11 @@ pub(super) fn collect(redshift: &Redshift, window: Span) -> BoxStream<'_, Result
         .boxed()
 }
 
+// What began in a part of time.
+fn begun(column: &str, span: Span) -> String {
+    format!("{column} >= {} and {column} < {}", literal(span.from), literal(span.to))
+}
+
 // What ended in a part of time.
 fn ended(span: Span) -> String {
     format!(
@@ -185,9 +190,12 @@ impl Reader<'_> {
             places.insert(query.query_id.clone(), place);
         }
         let mut touches = Touches::default();
-        self.details(selection, first, &mut queries, &places, &mut touches).await?;
-        self.external(selection, first, &mut queries, &places, &mut touches).await?;
-        self.loads(selection, first, &queries, &places, &mut touches).await?;
+        // What belongs to a query begins while it runs; without an end to it every portion would read all that came after.
+        let last = queries.iter().filter_map(|query| query.ended_at).max().unwrap_or(span.to);
+        let during = Span { from: first - TimeDelta::seconds(1), to: last + TimeDelta::seconds(1) };
+        self.details(selection, during, &mut queries, &places, &mut touches).await?;
+        self.external(selection, during, &mut queries, &places, &mut touches).await?;
+        self.loads(selection, during, &queries, &places, &mut touches).await?;
         self.processors(selection, first, span.to, &mut queries).await?;
         let rolled_back = self.rolled_back(selection, first).await?;
         let mut harvest = Harvest::default();
@@ -266,11 +274,12 @@ impl Reader<'_> {
             let mut chunks: HashMap<String, BTreeMap<i64, String>> = HashMap::new();
             if reads {
                 let ids: Vec<&str> = some.iter().map(|(_, id, _)| id.as_str()).collect();
-                let first = some.iter().map(|(_, _, started)| *started).min().unwrap_or_default();
+                let starts = || some.iter().map(|(_, _, started)| *started);
+                let first = starts().min().unwrap_or_default() - TimeDelta::seconds(1);
+                let last = starts().max().unwrap_or_default() + TimeDelta::seconds(1);
                 let sql = format!(
-                    "select t.query_id, t.sequence, rtrim(t.text) from sys_query_text as t where t.start_time >= {} and t.query_id \
-                     in ({})",
-                    literal(first - TimeDelta::seconds(1)),
+                    "select t.query_id, t.sequence, rtrim(t.text) from sys_query_text as t where {} and t.query_id in ({})",
+                    begun("t.start_time", Span { from: first, to: last }),
                     ids.join(", ")
                 );
                 let sql = self.signed(&sql);
@@ -305,7 +314,7 @@ impl Reader<'_> {
     async fn details(
         &self,
         selection: &str,
-        first: DateTime<Utc>,
+        during: Span,
         queries: &mut [Query],
         places: &HashMap<String, usize>,
         touches: &mut Touches,
@@ -325,8 +334,8 @@ impl Reader<'_> {
             }
         }
         let of = format!(
-            "d.start_time >= {} and d.query_id in (select q.query_id from sys_query_history as q where {selection})",
-            literal(first - TimeDelta::seconds(1))
+            "{} and d.query_id in (select q.query_id from sys_query_history as q where {selection})",
+            begun("d.start_time", during)
         );
         let blocks = format!(
             "select d.query_id, sum(d.blocks_read), sum(d.blocks_write), sum(d.spilled_block_local_disk + \
@@ -370,7 +379,7 @@ impl Reader<'_> {
     async fn external(
         &self,
         selection: &str,
-        first: DateTime<Utc>,
+        during: Span,
         queries: &mut [Query],
         places: &HashMap<String, usize>,
         touches: &mut Touches,
@@ -380,9 +389,8 @@ impl Reader<'_> {
         }
         let sql = format!(
             "select e.query_id, e.table_name, sum(e.returned_rows), sum(e.returned_bytes) from sys_external_query_detail as e \
-             where e.start_time >= {} and e.query_id in (select q.query_id from sys_query_history as q where {selection}) \
-             group by 1, 2",
-            literal(first - TimeDelta::seconds(1))
+             where {} and e.query_id in (select q.query_id from sys_query_history as q where {selection}) group by 1, 2",
+            begun("e.start_time", during)
         );
         self.each(&sql, |row| {
             let &[Some(id), Some(table), rows, bytes] = row else { return };
@@ -406,7 +414,7 @@ impl Reader<'_> {
     async fn loads(
         &self,
         selection: &str,
-        first: DateTime<Utc>,
+        during: Span,
         queries: &[Query],
         places: &HashMap<String, usize>,
         touches: &mut Touches,
@@ -416,9 +424,9 @@ impl Reader<'_> {
             return Ok(());
         }
         let sql = format!(
-            "select l.query_id, l.table_name, sum(l.loaded_rows) from sys_load_history as l where l.start_time >= {} and \
-             l.query_id in (select q.query_id from sys_query_history as q where {selection}) group by 1, 2",
-            literal(first - TimeDelta::seconds(1))
+            "select l.query_id, l.table_name, sum(l.loaded_rows) from sys_load_history as l where {} and l.query_id in \
+             (select q.query_id from sys_query_history as q where {selection}) group by 1, 2",
+            begun("l.start_time", during)
         );
         self.each(&sql, |row| {
             let &[Some(id), Some(table), rows] = row else { return };
