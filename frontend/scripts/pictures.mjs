@@ -4,8 +4,8 @@
 //     GRAFANA_URL=http://localhost:3000 node scripts/pictures.mjs [--to FOLDER] [--theme light] [--only NAME,…] [--all]
 //
 // Grafana has the plugin, the provisioned demo and the dashboards (`npm run server`). Who is not let in without a login says
-// GRAFANA_USER and GRAFANA_PASSWORD. A picture shows the top of a long dashboard, with `--all` the whole of it; everything
-// is loaded and looked at in both cases.
+// GRAFANA_USER and GRAFANA_PASSWORD. A picture shows the top of a long dashboard; everything in it is
+// loaded and looked at. `--all` shows the whole of it, and takes more pictures.
 
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -51,8 +51,8 @@ async function rows(query, from = 'now-7d') {
 
 /** Whether every panel that is there has come to rest. */
 async function settled(page) {
-  await page.waitForLoadState('networkidle', { timeout: 30_000 }).catch(() => {});
-  await page.waitForFunction(() => !document.querySelector('[aria-label="Panel loading bar"], [data-testid="Spinner"]'), undefined, { timeout: 60_000 }).catch(() => {});
+  await page.waitForLoadState('networkidle', { timeout: 60_000 }).catch(() => {});
+  await page.waitForFunction(() => !document.querySelector('[aria-label="Panel loading bar"], [data-testid="Spinner"]'), undefined, { timeout: 120_000 }).catch(() => {});
   await page.waitForTimeout(1200);
 }
 
@@ -92,9 +92,14 @@ const shots = [
     },
   },
   { name: 'explore', path: explore('p95 latency by dag top 8', 'time_series'), height: 1000 },
-  { name: 'explore-table', path: explore("cost, queries, error_rate by app, team", 'table'), height: 1000 },
-  { name: 'explore-logs', path: explore("list queries where status = 'failed'", 'logs'), height: 1000 },
-  { name: 'alerts', path: '/alerting/list?view=list', height: 1000 },
+  // Looked at, not shown.
+  ...(options.all
+    ? [
+        { name: 'explore-table', path: explore('cost, queries, error_rate by app, team', 'table'), height: 1000 },
+        { name: 'explore-logs', path: explore("list queries where status = 'failed'", 'logs'), height: 1000 },
+        { name: 'alerts', path: '/alerting/list', height: 1000 },
+      ]
+    : []),
 ].filter(({ name }) => !options.only || options.only.split(',').includes(name));
 
 mkdirSync(options.to, { recursive: true });
@@ -106,6 +111,7 @@ const complain = (name, sentence) => {
 };
 try {
   const context = await browser.newContext({ viewport: { width: WIDTH, height: 1000 }, extraHTTPHeaders: headers, timezoneId: 'UTC', reducedMotion: 'reduce' });
+  context.setDefaultTimeout(180_000);
   await context.addInitScript(() => {
     localStorage.setItem('grafana.navigation.docked', 'false');
     localStorage.setItem('grafana.whatsNew.closed', 'true');
@@ -118,6 +124,7 @@ try {
       if (response.status() >= 400 && /\/api\/(ds|datasources)|\/public\/plugins\/lakeapm/.test(response.url())) complain(name, `${response.status()} ${response.url().slice(0, 200)} ${(await response.text().catch(() => '')).slice(0, 300)}`);
     });
     await page.goto(`${grafana}${path}${path.includes('?') ? '&' : '?'}theme=${options.theme}`);
+    if (dashboard) await page.waitForSelector('[data-viz-panel-key]');
     await page.waitForTimeout(1500);
     await settled(page);
     if (dashboard) {
