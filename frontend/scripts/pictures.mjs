@@ -146,6 +146,8 @@ try {
         else if (empty) complain(name, `panel ${title}: no data`);
       }
       if (said.length === 0) complain(name, 'no panel was found');
+      const links = await page.evaluate(() => [...document.querySelectorAll('[data-viz-panel-key] a[href]')].map((link) => link.getAttribute('href')));
+      for (const link of new Set(links.filter((href) => /\$\{|%24%7B|undefined/.test(href)))) complain(name, `a link with a variable that is not replaced: ${link}`);
     }
     await act?.(page);
     const size = page.viewportSize();
