@@ -96,6 +96,7 @@ module.exports = (_env, { mode }) => ({
         { from: 'plugin.json', transform: stamp },
         { from: 'README.md' },
         { from: 'img', to: 'img' },
+        { from: path.join(root, 'docs/pictures'), to: 'img/pictures', filter: (file) => file.endsWith('.png') },
         { from: path.join(root, 'dashboards'), to: 'dashboards', filter: (file) => file.endsWith('.json') },
         { from: path.join(root, 'CHANGELOG.md') },
         { from: path.join(root, 'LICENSE'), to: 'LICENSE', toType: 'file' },

@@ -4,7 +4,8 @@
 //
 // All steps are run whatever happens to the ones before, so that one run tells all that is wrong. The last line is
 // `N passed, N failed`: every test counts as one, and so does every other step. A step whose tool is missing is not run,
-// which is said at the end again; in continuous integration (CI=true) it has failed.
+// which is said at the end again; in continuous integration (CI=true) it has failed. The end-to-end tests are run where
+// GRAFANA_URL says where a Grafana is.
 
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync } from "node:fs";
@@ -33,6 +34,12 @@ const STEPS = [
   { name: "sqlglot", title: "Redshift's goldens in another parser", needs: "Python", commands: sqlglot },
   { name: "host", title: "Grafana's conformance host", needs: "Go", commands: host, counts: true },
   { name: "frontend", title: "The frontend, the dashboards and the alert rules", commands: frontend },
+  {
+    name: "e2e",
+    title: "End-to-end tests in a Grafana",
+    lacks: () => (process.env.GRAFANA_URL ? undefined : "GRAFANA_URL, the address of a Grafana with LakeAPM, is not set"),
+    commands: () => [{ program: npm, args: ["run", "e2e"], cwd: join(root, "frontend") }],
+  },
 ];
 
 /** Whether the packages of the root are there as `package-lock.json` names them. */
@@ -154,11 +161,19 @@ if (unknown !== undefined) {
 
 const done = [];
 for (const step of STEPS.filter((each) => asked.length === 0 || asked.includes(each.name))) {
+  const unset = step.lacks?.();
+  if (unset) {
+    console.error(`\n== ${step.title}: NOT RUN, because ${unset}`);
+    // Who asks for it by name is told that it has not passed.
+    const named = asked.includes(step.name);
+    done.push({ ...step, ok: !named, skipped: unset, passed: 0, failed: named ? 1 : 0, seconds: 0 });
+    continue;
+  }
   const lacks = step.needs && absent(step.needs);
   if (lacks) {
     const must = process.env.CI === "true";
     console.error(`\n== ${step.title}: NOT RUN, because ${step.needs} is missing: ${lacks.is}\n   ${lacks.command()}`);
-    done.push({ ...step, ok: !must, skipped: !must, passed: 0, failed: must ? 1 : 0, seconds: 0 });
+    done.push({ ...step, ok: !must, skipped: !must && `${step.needs} is missing`, passed: 0, failed: must ? 1 : 0, seconds: 0 });
     continue;
   }
   const said = step.args ? `: ${Object.entries(step.env ?? {}).map(([key, value]) => `${key}="${value}" `).join("")}cargo ${step.args.join(" ")}` : "";
@@ -171,7 +186,7 @@ for (const step of STEPS.filter((each) => asked.length === 0 || asked.includes(e
 console.log("\n== Summary");
 for (const step of done) {
   const tests = step.counts && !step.skipped ? `, ${step.passed} passed, ${step.failed} failed` : "";
-  console.log(`${step.skipped ? "NOT RUN" : step.ok ? "passed" : "FAILED"}  ${step.title}${step.skipped ? `: ${step.needs} is missing` : `${tests}, ${time(step.seconds)}`}`);
+  console.log(`${step.skipped ? "NOT RUN" : step.ok ? "passed" : "FAILED"}  ${step.title}${step.skipped ? `: ${step.skipped}` : `${tests}, ${time(step.seconds)}`}`);
 }
 const sum = (key) => done.reduce((total, step) => total + step[key], 0);
 console.log(`\n${sum("passed")} passed, ${sum("failed")} failed`);

@@ -18,6 +18,7 @@ interface Panel {
   gridPos: { x: number; y: number; w: number; h: number };
   datasource: { type: string; uid: string };
   targets: Array<{ refId: string; query: string; format: string; schemaVersion: number; datasource: { type: string; uid: string } }>;
+  links?: Link[];
   fieldConfig: { defaults: { unit?: string; noValue?: string; links?: Link[] }; overrides: Array<{ properties: Array<{ id: string; value: unknown }> }> };
 }
 
@@ -49,6 +50,7 @@ const files = readdirSync(join(root, 'dashboards')).filter((name) => name.endsWi
 const all = files.map((name) => [name, JSON.parse(read(`dashboards/${name}`)) as Dashboard] as const);
 const panels = (dashboard: Dashboard) => dashboard.panels.filter(({ type }) => type !== 'row');
 const links = (panel: Panel): Link[] => [
+  ...(panel.links ?? []),
   ...(panel.fieldConfig.defaults.links ?? []),
   ...panel.fieldConfig.overrides.flatMap(({ properties }) => properties.filter(({ id }) => id === 'links').flatMap(({ value }) => value as Link[])),
 ];

@@ -367,6 +367,12 @@ impl Naming {
         self.shown(dimension) != Expr::Column(dimension)
     }
 
+    /// Whether some value of the dimension may lead somewhere.
+    pub fn has_links(&self, dimension: &str) -> bool {
+        let named = |table: &Table| table.values.values().any(|named| named.link.is_some());
+        self.links.iter().any(|link| link.dimension == dimension) || self.tables.get(dimension).is_some_and(named)
+    }
+
     /// Where a value, stored or shown, is looked at: the link of its name, else the first template of its dimension and
     /// app. Without `app` a value such as `metabase:12` says itself whose it is.
     pub fn link(&self, dimension: &str, value: &str, app: Option<&str>) -> Option<String> {

@@ -332,6 +332,7 @@ fn framed(
         name: source.name.clone(),
         notices: panel.notices.clone(),
         kept: told.given != ask::Given::Warehouse,
+        naming: source.naming.clone(),
     };
     Ok(frame::frames(asked, shape(asked, panel, asker), &about)?)
 }

@@ -22,8 +22,10 @@ use prost::bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    answer::{Answer, OTHER},
     ask::Asked,
-    model::{Column, Every, Kind, Question, Role, Unit},
+    model::{Column, Every, Kind, NONE, Naming, Question, Role, Unit},
+    warehouse::history::NOBODY,
 };
 
 /// More series than this no browser draws and no person reads.
@@ -60,6 +62,8 @@ pub struct About {
     pub notices: Vec<String>,
     /// Whether the answer was kept.
     pub kept: bool,
+    /// Where values are looked at in the tools they come from.
+    pub naming: Arc<Naming>,
 }
 
 /// Why an answer does not fit its shape.
@@ -306,15 +310,55 @@ fn drills(asked: &Asked, column: &Column) -> bool {
     column.role == Role::Dimension && matches!(asked.plan.question, Question::Figures(_)) && asked.plan.before.is_none()
 }
 
+// A link into the tool that a value comes from.
+fn tool(column: &Column, url: &str) -> Value {
+    json!({"title": format!("Open this {}", column.title.to_lowercase()), "url": url, "targetBlank": true})
+}
+
+// Where a value is looked at; what stands for no value or for many leads nowhere.
+fn address(column: &Column, value: &str, app: Option<&str>, naming: &Naming) -> Option<String> {
+    if [NONE, NOBODY, OTHER].contains(&value) { None } else { naming.link(&column.name, value, app) }
+}
+
+// Where the values of a column are looked at, row by row; none where nothing is said of any.
+fn tools(answer: &Answer, column: &Column, array: &ArrayRef, naming: &Naming) -> Option<StringArray> {
+    let values = array.as_string_opt::<i32>().filter(|_| naming.has_links(&column.name))?;
+    let apps = answer.columns.iter().position(|column| column.name == "app");
+    let apps = apps.and_then(|nth| answer.rows.columns().get(nth)?.as_string_opt::<i32>());
+    let links: StringArray = (0..values.len())
+        .map(|row| {
+            let app = apps.filter(|apps| apps.is_valid(row)).map(|apps| apps.value(row));
+            values.is_valid(row).then(|| address(column, values.value(row), app, naming)).flatten()
+        })
+        .collect();
+    (links.null_count() < links.len()).then_some(links)
+}
+
 fn table(asked: &Asked, about: &About) -> Result<Bytes, ArrowError> {
     let answer = &asked.answer;
     let mut frame = Frame::new(Shape::Table, asked, about, &answer.notices);
+    let mut hidden = Vec::new();
     for (column, array) in answer.columns.iter().zip(answer.rows.columns()) {
-        let mut config = config(column);
+        let (mut config, array) = (config(column), plain(array, column.kind)?);
+        let mut links = Vec::new();
         if drills(asked, column) {
-            config.insert("links".into(), json!([drill(column, "${__value.raw}", about)]));
+            links.push(drill(column, "${__value.raw}", about));
         }
-        frame.field(&column.name, &config, &BTreeMap::new(), plain(array, column.kind)?, column.role != Role::Time);
+        if let Some(urls) = tools(answer, column, &array, &about.naming) {
+            // A link's address is one text for a whole column; what differs from row to row stands in a column beside it.
+            let name = format!("{} link", column.name);
+            links.push(tool(column, &format!("${{__data.fields[\"{name}\"]:raw}}")));
+            hidden.push((name, urls));
+        }
+        if !links.is_empty() {
+            config.insert("links".into(), links.into());
+        }
+        frame.field(&column.name, &config, &BTreeMap::new(), array, column.role != Role::Time);
+    }
+    // `hidden` is the word of Grafana up to 12.1.
+    let unseen = json!({"custom": {"hidden": true, "hideFrom": {"viz": true, "legend": true, "tooltip": true}}});
+    for (name, urls) in hidden {
+        frame.field(&name, unseen.as_object().unwrap_or(&Map::new()), &BTreeMap::new(), Arc::new(urls), true);
     }
     frame.encode(about)
 }
@@ -407,8 +451,14 @@ fn series(asked: &Asked, about: &About) -> Result<Vec<Bytes>, Error> {
         if !line.group.is_empty() {
             config.insert("displayNameFromDS".into(), line.group.join(", ").into());
         }
+        let app = labels.get("app").copied();
+        let tools = named.iter().zip(&line.group).filter_map(|((nth, _), value)| {
+            let column = answer.columns.get(*nth)?;
+            Some(tool(column, &address(column, value, app, &about.naming)?))
+        });
+        let links: Vec<Value> = links.iter().cloned().chain(tools).collect();
         if !links.is_empty() {
-            config.insert("links".into(), links.clone().into());
+            config.insert("links".into(), links.into());
         }
         let times: TimestampNanosecondArray = line.times.into();
         frame.field("time", &clock, &BTreeMap::new(), Arc::new(times), false);
@@ -555,7 +605,7 @@ mod tests {
     use arrow_ipc::reader::FileReader;
 
     use super::*;
-    use crate::{answer::Answer, warehouse::history::DIALECT};
+    use crate::{settings::Settings, warehouse::history::DIALECT};
 
     // The answer to a question with made-up rows.
     fn asked(text: &str, columns: Vec<ArrayRef>) -> Asked {
@@ -658,6 +708,66 @@ mod tests {
         assert!(rows.column(1).is_null(1), "an empty bucket is null, not zero");
         let meta: Value = serde_json::from_str(&second.metadata()["meta"]).unwrap();
         assert!(meta.get("notices").is_none() && meta["type"] == "timeseries-multi", "{meta}");
+    }
+
+    // The field's links, title and address.
+    fn links(field: &Field) -> Vec<(String, String)> {
+        let config: Value = serde_json::from_str(&field.metadata()["config"]).unwrap();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let links = config["links"].as_array().cloned().unwrap_or_default();
+        links.iter().map(|link| (text(&link["title"]), text(&link["url"]))).collect()
+    }
+
+    #[test]
+    fn values_lead_to_the_tool_they_come_from() {
+        let settings = r#"
+            links = [
+                { app = "metabase", dimension = "dashboard", url = "https://metabase.example.com/dashboard/{id}" },
+                { dimension = "dag", url = "https://airflow.example.com/dags/{value}/grid" },
+            ]
+        "#;
+        let naming = Arc::new(Naming::new(&toml::from_str::<Settings>(settings).unwrap()).unwrap());
+        let about = About { naming, ..About::default() };
+        let numbers = || -> ArrayRef { Arc::new(Int64Array::from(vec![3, 2, 1])) };
+        let question = asked(
+            "queries by app, dashboard, user",
+            vec![
+                texts(&["metabase", "tableau", "metabase"]),
+                texts(&["metabase:12", "x", "7"]),
+                texts(&["a", "b", "c"]),
+                numbers(),
+            ],
+        );
+        let all = frames(&question, Shape::Table, &about).unwrap();
+        let (schema, rows) = read(&all[0]);
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!(names, ["app", "dashboard", "user", "queries", "dashboard link"]);
+        assert_eq!(
+            links(schema.field(1)).pop().unwrap(),
+            ("Open this dashboard".to_owned(), "${__data.fields[\"dashboard link\"]:raw}".to_owned())
+        );
+        let rows = rows.unwrap();
+        let urls: Vec<Option<&str>> = rows.column(4).as_string::<i32>().iter().collect();
+        let to = |id: &str| format!("https://metabase.example.com/dashboard/{id}");
+        assert_eq!(urls, [Some(&*to("12")), None, Some(&*to("7"))], "a dashboard of Tableau has no template");
+        let hidden: Value = serde_json::from_str(&schema.field(4).metadata()["config"]).unwrap();
+        assert_eq!((&hidden["custom"]["hidden"], &hidden["custom"]["hideFrom"]["viz"]), (&json!(true), &json!(true)));
+
+        let (schema, _) = read(&frames(&question, Shape::Table, &About::default()).unwrap()[0]);
+        assert_eq!(schema.fields().len(), 4, "without templates there is no further column");
+
+        let hour: ArrayRef =
+            Arc::new(TimestampMicrosecondArray::from(vec![1_772_323_200_000_000; 3]).with_timezone("UTC"));
+        let question = asked("queries by dag every 1h", vec![hour, texts(&["etl", "(none)", "a b"]), numbers()]);
+        let all = frames(&question, Shape::Series, &about).unwrap();
+        let led: Vec<Vec<String>> = all
+            .iter()
+            .map(|frame| {
+                links(read(frame).0.field(1)).into_iter().map(|(_, url)| url).filter(|url| !url.is_empty()).collect()
+            })
+            .collect();
+        let to = |dag: &str| vec![format!("https://airflow.example.com/dags/{dag}/grid")];
+        assert_eq!(led, [to("etl"), vec![], to("a%20b")], "what has no value leads nowhere");
     }
 
     #[test]

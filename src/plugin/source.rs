@@ -22,6 +22,7 @@ use crate::{
     cli,
     collect::{Collector, Told, Turn},
     history::History,
+    model::Naming,
     query,
     settings::{Mode, Settings},
     warehouse::{self, DEMO, Warehouse},
@@ -40,6 +41,8 @@ pub struct Source {
     pub settings: Settings,
     /// The folder of the history it answers from; none for one that asks its warehouse.
     pub folder: Option<PathBuf>,
+    /// Where values are looked at in the tools they come from.
+    pub naming: Arc<Naming>,
     /// Who answers.
     pub answers: Answers,
     /// Who answers questions about the warehouse itself, where the history answers the others.
@@ -171,11 +174,12 @@ impl Sources {
         let reached = warehouse::reached(&settings).map_err(|error| wrong(&error))?;
         // What was collected for settings that are no more.
         self.collectors.lock().unwrap_or_else(PoisonError::into_inner).remove(&(org, of.uid.clone()));
+        let naming = Arc::new(Naming::new(&settings).map_err(|error| wrong(&error))?);
         let answers = |warehouse| Answers::new(warehouse, self.places.clone(), self.all);
         let source = |folder, answers, live| {
             tracing::debug!(uid = of.uid, "the data source is open");
             let (uid, name) = (of.uid.clone(), of.name.clone());
-            Arc::new(Source { uid, name, settings: settings.clone(), folder, answers, live })
+            Arc::new(Source { uid, name, settings: settings.clone(), folder, naming: naming.clone(), answers, live })
         };
         let folder = match (settings.warehouse.as_str(), &settings.history) {
             (DEMO, Some(folder)) => self.made(absolute(folder)?).await?,

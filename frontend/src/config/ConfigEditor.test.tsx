@@ -72,7 +72,6 @@ describe('the settings', () => {
 
   it('cannot be changed where a file provides them', async () => {
     open({ warehouse: 'redshift', bill: [{ node_type: 'ra3.4xlarge', nodes: 2 }], rules: [{ dimension: 'team', keys: ['owner'] }], limits: { rows: 1 } }, { readOnly: true });
-    expect(await screen.findByText(/provisioned from a file/)).toBeInTheDocument();
     for (const field of [...screen.getAllByRole('textbox'), ...screen.getAllByRole('combobox'), ...screen.getAllByRole('spinbutton')]) {
       if (field.getAttribute('aria-label') !== 'SQL to try the rules on') {
         expect(field).toBeDisabled();

@@ -1,6 +1,6 @@
 import { type DataSourcePluginOptionsEditorProps } from '@grafana/data';
 import { ConfigSection } from '@grafana/plugin-ui';
-import { Alert, Combobox, Divider, Field, Input, SecretInput, SecretTextArea, TagsInput, TextArea } from '@grafana/ui';
+import { Combobox, Divider, Field, Input, SecretInput, SecretTextArea, TagsInput, TextArea } from '@grafana/ui';
 import React, { useId } from 'react';
 
 import { type LakeSecrets, type LakeSettings } from '../types';
@@ -130,7 +130,6 @@ export default function ConfigEditor({ options, onOptionsChange }: Props) {
         Queries are read from the warehouse&apos;s own records, or from a history of them.
         {warehouse?.fields.some(({ needed }) => needed) ? ' Fields marked with * are needed.' : ''}
       </p>
-      {disabled && <Alert severity="info" title="This data source was provisioned from a file and can be changed only there." />}
       <Divider />
       <ConfigSection title="Warehouse">
         <Field label="Warehouse" description={warehouse?.description} htmlFor={field('warehouse')} disabled={disabled}>
