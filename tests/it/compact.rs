@@ -18,11 +18,14 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use lakeapm::{
     annotation::Reader,
     demo::{Demo, Settings},
-    history::{Collected, Entry, History, Manifest, Table, record::Harvest},
+    history::{
+        Collected, Entry, History, Manifest, Table,
+        record::{Harvest, Query},
+    },
 };
 use parquet::{arrow::arrow_reader::ParquetRecordBatchReaderBuilder, file::reader::FileReader as _};
 
-use crate::world;
+use crate::{history::copy_folder, world};
 
 const END: &str = "2026-11-20T12:00:00Z";
 
@@ -297,23 +300,14 @@ fn a_correction_meanwhile_holds() {
     let corrected = world::query("q9", at(9), "/* {\"dag\":\"second\"} */ select 1");
     assert_eq!(world::append(&history, &[corrected]).corrected, 1);
     assert_eq!((count("queries"), count("queries where dag = 'second'")), (40, 2));
-    assert!(
-        fs::read_dir(&root).unwrap().all(|entry| {
-            let name = entry.unwrap().file_name();
-            !name.to_string_lossy().starts_with(".rollup-")
-        }),
-        "what came to nothing is left behind"
-    );
+    assert!(!unfinished(&root), "what came to nothing is left behind");
 }
 
 #[test]
 fn who_began_before_reads_on_and_later_the_room_is_free() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("history");
-    let begin: DateTime<Utc> = "2026-11-19T00:00:00Z".parse().unwrap();
-    let parts: Vec<_> = (0..40)
-        .map(|nth| vec![world::query(&format!("q{nth}"), begin + TimeDelta::minutes(nth), "select 1")])
-        .collect();
+    let (begin, parts) = minutes();
     let history = world::history(&root, &parts);
     let old = files(&root, Table::Query);
     assert!(merge(&history) > 30);
@@ -345,10 +339,7 @@ fn who_began_before_reads_on_and_later_the_room_is_free() {
 fn a_damaged_file_is_left_out_of_merging() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("history");
-    let begin: DateTime<Utc> = "2026-11-19T00:00:00Z".parse().unwrap();
-    let parts: Vec<_> = (0..40)
-        .map(|nth| vec![world::query(&format!("q{nth}"), begin + TimeDelta::minutes(nth), "select 1")])
-        .collect();
+    let (_, parts) = minutes();
     drop(world::history(&root, &parts));
     let (path, entry) = files(&root, Table::Query).remove(5);
     let mut bytes = fs::read(&path).unwrap();
@@ -389,7 +380,7 @@ fn merging_that_is_killed_at_any_moment_loses_nothing() {
     let (mut amid, mut chance) = (0, 5_u64);
     for round in 0..rounds {
         let root = folder.path().join(format!("round{round}"));
-        copy(&whole, &root);
+        copy_folder(&whole, &root);
         let mut process = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "compact::merging_that_is_killed_at_any_moment_loses_nothing"])
             .env("LAKEAPM_TEST_HISTORY", &root)
@@ -401,10 +392,7 @@ fn merging_that_is_killed_at_any_moment_loses_nothing() {
         std::thread::sleep(Duration::from_millis(20 + (chance >> 33) % 600));
         process.kill().unwrap();
         process.wait().unwrap();
-        let scratch = fs::read_dir(&root)
-            .unwrap()
-            .any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with(".rollup-"));
-        amid += usize::from(scratch);
+        amid += usize::from(unfinished(&root));
         assert!(all(&root) == expected, "round {round}: the rows are others after the kill");
         let history = History::open(&root).unwrap();
         while merge(&history) > 0 {}
@@ -414,20 +402,20 @@ fn merging_that_is_killed_at_any_moment_loses_nothing() {
             manifests.into_values().flat_map(|manifest| manifest.collected).collect()
         };
         assert_eq!(collected(manifests(&root)), std::slice::from_ref(&range), "round {round}");
-        let left = fs::read_dir(&root)
-            .unwrap()
-            .any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with(".rollup-"));
-        assert!(!left, "round {round}: what was unfinished is there still");
+        assert!(!unfinished(&root), "round {round}: what was unfinished is there still");
         fs::remove_dir_all(&root).unwrap();
     }
     assert!(amid > 0 || rounds < 5, "no round was killed while it merged");
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() { copy(&path, &target) } else { fs::copy(&path, &target).map(|_| ()).unwrap() }
-    }
+// Forty looks, each with one query, and when the first was.
+fn minutes() -> (DateTime<Utc>, Vec<Vec<Query>>) {
+    let begin: DateTime<Utc> = "2026-11-19T00:00:00Z".parse().unwrap();
+    let query = |nth| world::query(&format!("q{nth}"), begin + TimeDelta::minutes(nth), "select 1");
+    (begin, (0..40).map(|nth| vec![query(nth)]).collect())
+}
+
+// Whether work that is not done is there, or what is left of it.
+fn unfinished(root: &Path) -> bool {
+    fs::read_dir(root).unwrap().any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with(".rollup-"))
 }
