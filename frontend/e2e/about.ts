@@ -8,7 +8,7 @@ export const TYPE = plugin.id;
 export const SOURCE = { fileName: 'lakeapm.yaml', name: 'LakeAPM demo' };
 
 // What a browser says of pages that were left while something was on its way, and of Grafana's own calls home.
-const NOISE = /net::ERR_|Failed to load resource|AbortError|plugins from catalog/;
+const NOISE = /net::ERR_|Failed to load resource|AbortError|plugins from catalog|OpenFeature provider/;
 
 /** A test in which no page may throw or write an error to the console. */
 export const test = base.extend<{ complaints: string[] }>({

@@ -291,9 +291,15 @@ fn config(column: &Column) -> Map<String, Value> {
     config
 }
 
-// The queries behind a value, asked of the same data source; `value` is how Grafana writes it.
-fn drill(column: &Column, value: &str, about: &About) -> Value {
-    let text = format!("list queries where {} = '{value}'", column.name);
+// The queries behind a value, asked of the same data source; `variable` is what Grafana puts its text in for. The format
+// `sqlstring` doubles an apostrophe as our strings do, and spoils a quotation mark with a backslash, so that values with
+// those stand as they are.
+fn drill<'a>(column: &Column, variable: &str, mut values: impl Iterator<Item = &'a str>, about: &About) -> Value {
+    let value = match values.any(|value| value.contains('"') && !value.contains('\'')) {
+        true => format!("'${{{variable}}}'"),
+        false => format!("${{{variable}:sqlstring}}"),
+    };
+    let text = format!("list queries where {} = {value}", column.name);
     json!({
         "title": format!("Queries of this {}", column.title.to_lowercase()),
         "url": "",
@@ -342,7 +348,8 @@ fn table(asked: &Asked, about: &About) -> Result<Bytes, ArrowError> {
         let (mut config, array) = (config(column), plain(array, column.kind)?);
         let mut links = Vec::new();
         if drills(asked, column) {
-            links.push(drill(column, "${__value.raw}", about));
+            let values = array.as_string_opt::<i32>().into_iter().flatten().flatten();
+            links.push(drill(column, "__value.raw", values, about));
         }
         if let Some(urls) = tools(answer, column, &array, &about.naming) {
             // A link's address is one text for a whole column; what differs from row to row stands in a column beside it.
@@ -431,13 +438,6 @@ fn series(asked: &Asked, about: &About) -> Result<Vec<Bytes>, Error> {
     if lines.is_empty() {
         return Ok(vec![Frame::new(Shape::Series, asked, about, &notices).encode(about)?]);
     }
-    let links: Vec<Value> = named
-        .iter()
-        .filter_map(|(nth, name)| {
-            let column = answer.columns.get(*nth).filter(|column| drills(asked, column))?;
-            Some(drill(column, &format!("${{__field.labels[\"{name}\"]}}"), about))
-        })
-        .collect();
     let clock = Map::from_iter(width(asked).map(|width| ("interval".to_owned(), width.into())));
     let mut frames = Vec::with_capacity(lines.len());
     for (nth, line) in lines.into_iter().enumerate() {
@@ -452,11 +452,16 @@ fn series(asked: &Asked, about: &About) -> Result<Vec<Bytes>, Error> {
             config.insert("displayNameFromDS".into(), line.group.join(", ").into());
         }
         let app = labels.get("app").copied();
+        let of = |nth: &usize| answer.columns.get(*nth);
+        let drills = named.iter().zip(&line.group).filter_map(|((nth, name), value)| {
+            let column = of(nth).filter(|column| drills(asked, column))?;
+            Some(drill(column, &format!("__field.labels[\"{name}\"]"), std::iter::once(*value), about))
+        });
         let tools = named.iter().zip(&line.group).filter_map(|((nth, _), value)| {
-            let column = answer.columns.get(*nth)?;
+            let column = of(nth)?;
             Some(tool(column, &address(column, value, app, &about.naming)?))
         });
-        let links: Vec<Value> = links.iter().cloned().chain(tools).collect();
+        let links: Vec<Value> = drills.chain(tools).collect();
         if !links.is_empty() {
             config.insert("links".into(), links.into());
         }

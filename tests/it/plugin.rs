@@ -342,7 +342,7 @@ fn tables_lists_and_logs_have_their_types() {
         assert_eq!(units, ["short", "s", "currencyUSD"]);
         let link = &table.config(0)["links"][0]["internal"];
         assert_eq!(link["datasourceUid"], "wh");
-        assert_eq!(link["query"]["query"], "list queries where dag = '${__value.raw}'");
+        assert_eq!(link["query"]["query"], "list queries where dag = ${__value.raw:sqlstring}");
         assert_eq!(table.batch.as_ref().unwrap().num_rows(), 4, "three and the others");
 
         let list = only("B");
