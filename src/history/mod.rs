@@ -38,7 +38,7 @@ use std::{
     hash::{Hash as _, Hasher as _},
     io::{self, Read as _},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
 
@@ -189,9 +189,12 @@ pub struct History {
     root: PathBuf,
     meta: Meta,
     swap: Vec<String>,
-    checked: Mutex<HashMap<PathBuf, (Stamp, Option<String>)>>,
+    checked: Mutex<HashMap<PathBuf, Arc<Mutex<Option<Checked>>>>>,
     manifests: Mutex<HashMap<PathBuf, (Stamp, Manifest)>>,
 }
+
+// What was found wrong with a file as it was then.
+type Checked = (Stamp, Option<String>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
@@ -517,11 +520,12 @@ impl History {
             Ok(stamp) => stamp,
             Err(cause) => return Some(cause.to_string()),
         };
-        let known = |checked: &HashMap<PathBuf, (Stamp, Option<String>)>| {
-            checked.get(path).filter(|(at, _)| *at == stamp).map(|(_, verdict)| verdict.clone())
-        };
-        if let Some(verdict) = known(&self.checked.lock().unwrap_or_else(PoisonError::into_inner)) {
-            return verdict;
+        let place =
+            self.checked.lock().unwrap_or_else(PoisonError::into_inner).entry(path.to_owned()).or_default().clone();
+        // The panels of a dashboard ask for the same files at once; one of them reads a file, and the others wait for it.
+        let mut checked = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, verdict)) = checked.as_ref().filter(|(at, _)| *at == stamp) {
+            return verdict.clone();
         }
         let verdict = match (stamp.length == entry.bytes, entry.schema <= schema::VERSION) {
             (false, _) => Some(format!("it has {} bytes and its manifest says {}", stamp.length, entry.bytes)),
@@ -536,7 +540,7 @@ impl History {
                 Err(cause) => Some(cause.to_string()),
             },
         };
-        self.checked.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), (stamp, verdict.clone()));
+        *checked = Some((stamp, verdict.clone()));
         verdict
     }
 }
