@@ -25,7 +25,9 @@ export default defineConfig<PluginOptions>({
     viewport: { width: 1600, height: 1200 },
     timezoneId: 'UTC',
     trace: 'retain-on-failure',
-    launchOptions: { executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] },
+    launchOptions: { executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] },
+    // Nothing is drawn for its own sake on a machine without a graphics card.
+    contextOptions: { reducedMotion: 'reduce' },
   },
   projects: [
     { name: 'login', testDir: join(dirname(require.resolve('@grafana/plugin-e2e')), 'auth'), testMatch: [/.*\.js/] },

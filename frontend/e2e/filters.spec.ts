@@ -12,12 +12,12 @@ interface Panel {
 }
 
 /** A dashboard of one panel, which is gone after the test. */
-async function dashboard(request: APIRequestContext, uid: string, panel: Panel, more: Record<string, unknown>, use: () => Promise<void>): Promise<void> {
+async function dashboard(request: APIRequestContext, uid: string, panel: Panel, more: Record<string, unknown>, look: () => Promise<void>): Promise<void> {
   const body = { uid, title: uid, time: { from: 'now-7d', to: 'now' }, panels: [{ id: 1, gridPos: { x: 0, y: 0, w: 24, h: 12 }, ...panel }], schemaVersion: 41, ...more };
   const saved = await request.post('/api/dashboards/db', { data: { dashboard: body, overwrite: true } });
   expect(saved.ok(), await saved.text()).toBe(true);
   try {
-    await use();
+    await look();
   } finally {
     await request.delete(`/api/dashboards/uid/${uid}`);
   }
