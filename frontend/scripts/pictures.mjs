@@ -103,7 +103,7 @@ const shots = [
 ].filter(({ name }) => !options.only || options.only.split(',').includes(name));
 
 mkdirSync(options.to, { recursive: true });
-const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
+const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu'] });
 let wrong = 0;
 const complain = (name, sentence) => {
   wrong += 1;
