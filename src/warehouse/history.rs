@@ -78,7 +78,7 @@ pub static DIALECT: Dialect = Dialect {
         0 => format!("{x} + interval '{} seconds'", micros / 1_000_000),
         _ => format!("{x} + interval '{micros} microseconds'"),
     },
-    peak: |from, to| format!("peak({from}, {to})"),
+    peak: Some(|from, to| format!("peak({from}, {to})")),
     cut: |cut| {
         let Cut { rows, columns, from, wait, to, phase, window, now, buckets, pad } = cut;
         let name = if buckets.is_some() { "cut" } else { "whole" };
