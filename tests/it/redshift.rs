@@ -56,6 +56,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("greatest", "https://docs.aws.amazon.com/redshift/latest/dg/r_GREATEST_LEAST.html"),
     ("is_valid_json", "https://docs.aws.amazon.com/redshift/latest/dg/IS_VALID_JSON.html"),
     ("json_extract_path_text", "https://docs.aws.amazon.com/redshift/latest/dg/JSON_EXTRACT_PATH_TEXT.html"),
+    ("lead", "https://docs.aws.amazon.com/redshift/latest/dg/r_WF_LEAD.html"),
     ("least", "https://docs.aws.amazon.com/redshift/latest/dg/r_GREATEST_LEAST.html"),
     ("len", "https://docs.aws.amazon.com/redshift/latest/dg/r_LEN.html"),
     ("lower", "https://docs.aws.amazon.com/redshift/latest/dg/r_LOWER.html"),
@@ -276,6 +277,7 @@ fn history() -> &'static Path {
             warehouse: WAREHOUSE.into(),
             from: end - chrono::TimeDelta::days(nth),
             to: end - chrono::TimeDelta::days(nth - 1),
+            ..Collected::default()
         });
         history.append(&named(load::demo()), &days.collect::<Vec<_>>(), &Reader::default()).unwrap();
         folder
@@ -338,6 +340,10 @@ const SAME: &[&str] = &[
     "queries by chart",
     "queries by person",
     "users by app",
+    "queries by client",
+    "p95 latency by client, app top 5",
+    "queries where client = 'psql' every 6h",
+    "concurrency by client",
     "queries by saved_query",
     "queries by scheduled",
     "queries by team",
@@ -374,7 +380,7 @@ const SAME: &[&str] = &[
     "max concurrency by queue",
     "max queued by queue every 1h",
     "max concurrency by app every 1m",
-    "max concurrency every 5s where queue = 'none of these'",
+    "max concurrency every 30s where queue = 'none of these'",
     "max concurrency by queue, user top 5 every 6h",
     "max concurrency by user min 40",
     "max concurrency where dag = 'margin_report'",
@@ -654,7 +660,6 @@ fn what_live_cannot_answer_says_where_it_is_answered() {
         ("queries by fingerprint", "`fingerprint`"),
         ("memory by dag", "no memory"),
         ("cpu_time", "history"),
-        ("queries where client = 'psql'", "client"),
         ("list queries where fingerprint = 'a'", "fingerprint"),
     ] {
         let refused = ask::compile(text, &Range::default(), golden::now(), &DIALECT).unwrap_err().to_string();

@@ -97,7 +97,6 @@ const LACKS: &[(&str, &str)] = &[
         "caused_us",
         "who waits for whom is worked out from every statement of a queue; ask a history that `lakeapm collect` fills",
     ),
-    ("client", "redshift keeps the client's name in a log of connections that only superusers see"),
     ("schema", "redshift records no schema of the session"),
     ("error_code", "redshift records no code of an error, only its message"),
     (
@@ -220,7 +219,14 @@ fn cut(cut: &Cut<'_>) -> String {
     let bucketed = match buckets {
         Some(Buckets { every: Every::Fixed(millis), starts, .. }) if starts.len() > BUCKETS => {
             let first = starts.first().copied().unwrap_or(window.from);
-            counted(&lasted, &columns, *phase, (window.from, last), (first, millis.saturating_mul(1000), starts.len()), pad)
+            counted(
+                &lasted,
+                &columns,
+                *phase,
+                (window.from, last),
+                (first, millis.saturating_mul(1000), starts.len()),
+                pad,
+            )
         }
         _ => written_out(&lasted, *phase, (window.from, last), *buckets, pad),
     };
@@ -287,9 +293,9 @@ fn counted(
     let instant = DIALECT.instant;
     let (from, last, first) = (instant(from), instant(last), instant(first));
     let meets = match phase {
-        Phase::Whole => format!(
-            "lasts_from < {last} and (lasts_to > {from} or lasts_from = lasts_to and lasts_from = {from})"
-        ),
+        Phase::Whole => {
+            format!("lasts_from < {last} and (lasts_to > {from} or lasts_from = lasts_to and lasts_from = {from})")
+        }
         _ => format!("lasts_from < {last} and lasts_to > {from} and lasts_from < lasts_to"),
     };
     let nth = |x: String, less: &str| format!("(datediff('microsecond', {first}, {x}){less}) / {width}");
