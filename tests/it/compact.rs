@@ -439,10 +439,11 @@ fn a_day_of_small_files_answers_as_the_merged_one_and_slower() {
     while merge(&history) > 0 {}
     drop(history);
     let (before, after) = (files(&small, Table::Query).len(), files(&merged, Table::Query).len());
-    assert!(after * 4 < before, "{before} files became {after}");
+    // The last day still grows.
+    assert!(after * 3 < before, "{before} files became {after}");
     let range = lakeapm::ask::Range {
         every: Some("1h".parse().unwrap()),
-        ..world::range("2026-11-18T12:00:00Z", "2026-11-20T12:00:00Z")
+        ..world::range("2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z")
     };
     // One process asks again and again, and has checked the files when it was first asked.
     let asked = |root: &Path| {
