@@ -192,6 +192,10 @@ fn query(wanted: &Wanted<'_>) -> String {
         columns.extend(notes.base());
         shown.extend(notes.outer());
     }
+    // What the client is called can be an annotation, too.
+    if has(ILLEGIBLE) {
+        of.push(Of::Connections);
+    }
     let mut from = "sys_query_history as h".to_owned();
     if of.contains(&Of::Users) {
         from.push_str("\n  left join pg_user as u on u.usesysid = h.user_id");
