@@ -196,8 +196,7 @@ impl Shares {
         for warehouse in named {
             shares.gaps.extend(bill.gaps(warehouse, from, to).into_iter().map(|gap| (warehouse.to_owned(), gap)));
         }
-        for warehouse in bill.warehouses().filter(|name| !rates.charged.get(*name).is_some_and(|used| !used.is_empty()))
-        {
+        for warehouse in bill.warehouses().filter(|name| rates.charged.get(*name).is_none_or(Vec::is_empty)) {
             let mut used = bill.periods(warehouse).iter().filter(|period| matches!(period.price, Price::Used(_)));
             let works = || rates.minutes.keys().any(|(name, _)| name == warehouse);
             if used.any(|period| !reach(period, low, minutes).is_empty()) && works() {
