@@ -79,7 +79,8 @@ async fn append(
             progress(history.append(&part, &[], reader)?);
         }
         // Only now is the interval known to be whole.
-        let collected = [Collected { warehouse: name.to_owned(), from: day.from, to: day.to }];
+        let whole = Collected { warehouse: name.to_owned(), from: day.from, to: day.to, ..Collected::default() };
+        let collected = [Collected { own: warehouse.hides().await?, ..whole }];
         history.append(&Harvest::default(), &collected, reader)?;
     }
     Ok(())
@@ -122,6 +123,9 @@ const LONGEST: Duration = Duration::from_secs(900);
 /// Transactions whose signed statement is remembered for those that follow it.
 const TRANSACTIONS: usize = 20_000;
 
+/// How far back what was charged for is looked at again: a transaction is charged for when it ends, and few take longer.
+const CHARGED: TimeDelta = TimeDelta::days(1);
+
 /// How far back a look begins that knows no transactions yet.
 const TRANSACTION: TimeDelta = TimeDelta::hours(1);
 
@@ -143,7 +147,7 @@ pub struct Tick {
 /// Collects from a warehouse into a history, look by look.
 ///
 /// A look begins where everything is known, less an overlap for what the warehouse records late, and ends at the warehouse's
-/// own clock; clocks of other machines count nowhere. What was stored before and is as it was is left alone, what is
+/// own clock. The clock of this machine only tells whether that was set back since the look before. What was stored before and is as it was is left alone, what is
 /// otherwise is replaced. That a part of time is whole is written only after its queries, so a look that is cut off at
 /// any moment is begun again, and no query is there twice or missing.
 pub struct Collector {
@@ -156,7 +160,11 @@ pub struct Collector {
     signed: Signed,
     looked: Option<Instant>,
     settled: Option<Instant>,
+    clock: Clock,
 }
+
+/// The time of this machine.
+pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 impl Collector {
     /// Nothing is asked yet.
@@ -171,7 +179,13 @@ impl Collector {
             signed: Signed::default(),
             looked: None,
             settled: None,
+            clock: Arc::new(Utc::now),
         }
+    }
+
+    /// The same by another clock than this machine's.
+    pub fn by(self, clock: Clock) -> Collector {
+        Collector { clock, ..self }
     }
 
     /// The same where people ask the history meanwhile: each part of the upkeep waits for `turn`, and `one` is held as long
@@ -201,9 +215,11 @@ impl Collector {
         let mut tick = Tick::default();
         let name = self.warehouse.name().to_owned();
         let now = asked(&mut tick, self.warehouse.clock()).await?;
-        let known = self.known(&name, now).await?;
+        let ahead_ms = (now - (self.clock)()).num_milliseconds();
         let overlap = span(self.set.overlap).unwrap_or(OVERLAP);
         let first = now - span(self.set.reach).unwrap_or(REACH);
+        let known = self.known(&name, (now, ahead_ms), overlap, first).await?;
+        let own = asked(&mut tick, self.warehouse.hides()).await?;
         // Who has just begun has not seen the statements by which transactions are signed.
         let fresh = self.set.inherit == Inherit::Transaction && self.signed.texts.is_empty();
         let back = if fresh { overlap.max(TRANSACTION) } else { overlap };
@@ -230,14 +246,17 @@ impl Collector {
                 self.recent.extend(keys);
             }
             // Only now is it known to be whole.
-            self.append(Harvest::default(), vec![Collected { warehouse: name.clone(), from: day.from, to: day.to }])
-                .await?;
+            let (own, ahead_ms) = (own.clone(), Some(ahead_ms));
+            let whole = Collected { warehouse: name.clone(), from: day.from, to: day.to, own, ahead_ms };
+            self.append(Harvest::default(), vec![whole]).await?;
             tick.until = tick.until.max(day.to);
         }
 
         let every = span(self.set.tables).and_then(|every| every.to_std().ok()).unwrap_or(TABLES);
         let tables = self.looked.is_none_or(|at| at.elapsed() >= every);
-        let looked = asked(&mut tick, self.warehouse.look(Looking { in_flight: true, tables })).await?;
+        let looked =
+            asked(&mut tick, self.warehouse.look(Looking { in_flight: true, tables, usage: Some(from - CHARGED) }))
+                .await?;
         tick.in_flight = looked.in_flight.as_ref().map_or(0, |look| look.queries.len());
         if looked != Harvest::default() {
             add(&mut tick.appended, &self.append(looked, Vec::new()).await?);
@@ -331,16 +350,29 @@ impl Collector {
     }
 
     // Until when everything is known. What was known of a time that lies before us again, because the warehouse's clock was
-    // set back, is not: what ends in it now is something else.
-    async fn known(&self, name: &str, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
+    // set back, is not: what ends in it now is something else. Nobody may have looked before that time was over again; then
+    // the clock is less ahead of ours than it was, by more than an overlap mends.
+    async fn known(
+        &self,
+        name: &str,
+        (now, ahead_ms): (DateTime<Utc>, i64),
+        overlap: TimeDelta,
+        first: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, Error> {
         let name = name.to_owned();
         self.upkeep
-            .blocking(move |history| match history.collected_until(&name)? {
-                Some(until) if until > now => {
-                    history.unknow(&name, now)?;
-                    Ok(Some(now))
+            .blocking(move |history| {
+                let Some(last) = history.last_collected(&name)? else { return Ok(None) };
+                let back = last.ahead_ms.map_or(TimeDelta::zero(), |then| {
+                    TimeDelta::try_milliseconds(then.saturating_sub(ahead_ms)).unwrap_or_default()
+                });
+                // Whatever became of our own clock, what was ever there to be collected is enough.
+                let set_back = if back > overlap { (last.to - back).max(first) } else { last.to };
+                let until = set_back.min(last.to).min(now);
+                if until < last.to {
+                    history.unknow(&name, until)?;
                 }
-                known => Ok(known),
+                Ok(Some(until))
             })
             .await
     }

@@ -53,6 +53,9 @@ pub struct Settings {
     pub tls: Tls,
     /// Who answers.
     pub mode: Mode,
+    /// Whether rules and panels that refresh by themselves may ask a warehouse that sleeps while nobody asks; what wakes it
+    /// is paid for.
+    pub allow_wake: bool,
     /// What the collector does.
     pub collect: Collecting,
     /// The folder of the history.

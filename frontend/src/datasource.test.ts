@@ -5,7 +5,7 @@ import { firstValueFrom, of } from 'rxjs';
 import { datasource } from '../tests/backend';
 import { eventsOf } from './annotations/support';
 import { sentence } from './backend';
-import { zone } from './datasource';
+import { refreshes, zone } from './datasource';
 import { type LakeQuery } from './types';
 import { type LakeVariableSupport } from './variables/support';
 
@@ -39,6 +39,18 @@ describe('the data source', () => {
     }
     expect(source.getDefaultQuery(CoreApp.UnifiedAlerting).format).toBe('table');
     expect(source.getQueryDisplayText(asked('queries'))).toBe('queries');
+  });
+
+  it('says when a dashboard refreshes by itself', () => {
+    for (const [search, expected] of [
+      ['', false],
+      ['?refresh=', false],
+      ['?orgId=1&refresh=30s', true],
+      ['?refresh=auto', true],
+      ['?refresh=off', false],
+    ] as const) {
+      expect(refreshes(search)).toBe(expected);
+    }
   });
 
   it("asks in the dashboard's time zone unless the query names one", () => {

@@ -59,9 +59,14 @@ export class LakeDatasource extends DataSourceWithBackend<LakeQuery, LakeSetting
   /** Calendar buckets are those of the dashboard's time zone unless the query names one. */
   query(request: DataQueryRequest<LakeQuery>): Observable<DataQueryResponse> {
     const timezone = zone(request.timezone);
+    const refresh = request.app === CoreApp.Dashboard && refreshes(window.location.search);
     return super.query({
       ...request,
-      targets: request.targets.map((target) => ({ ...target, timezone: target.timezone || timezone })),
+      targets: request.targets.map((target) => ({
+        ...target,
+        timezone: target.timezone || timezone,
+        ...(refresh ? { refresh } : {}),
+      })),
     });
   }
 
@@ -82,6 +87,12 @@ export class LakeDatasource extends DataSourceWithBackend<LakeQuery, LakeSetting
     const values = await this.apm.tagValues(options.key, where, options.timeRange);
     return values.map(({ text, value }) => ({ text, value }));
   }
+}
+
+/** Whether a dashboard's address says that it refreshes by itself. */
+export function refreshes(search: string): boolean {
+  const every = new URLSearchParams(search).get('refresh') ?? '';
+  return /^([1-9]|auto)/.test(every);
 }
 
 /** Grafana's word for a time zone as an IANA name. */

@@ -12,6 +12,8 @@ export interface LakeQuery extends DataQuery {
   query: string;
   format: Format;
   mode?: Mode;
+  /** Set while a dashboard refreshes by itself; it is not saved. */
+  refresh?: boolean;
   /** An IANA name. Missing is the dashboard's, in alert rules UTC. */
   timezone?: string;
   schemaVersion: 1;
@@ -67,6 +69,7 @@ export interface LakeSettings extends DataSourceJsonData {
   tls?: { mode?: string; ca?: string };
   history?: string;
   mode?: Mode;
+  allow_wake?: boolean;
   bill?: Charge[];
   rules?: Rule[];
   names?: Array<string | Record<string, string>>;

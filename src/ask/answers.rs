@@ -27,6 +27,10 @@ use crate::{
 /// shortest refresh of Grafana is as long.
 const SHORT: Duration = Duration::from_secs(5);
 
+/// How long an answer is kept of a warehouse that sleeps while nobody asks, whatever is refreshed; a range that was moved by
+/// less is the same.
+const REST: Duration = Duration::from_secs(60);
+
 /// Bytes of answers that one data source keeps.
 const KEPT: usize = 32 << 20;
 
@@ -41,6 +45,7 @@ pub struct Answers {
     warehouse: Arc<dyn Warehouse>,
     places: Arc<Semaphore>,
     all: u32,
+    rests: bool,
     state: Arc<Mutex<State>>,
 }
 
@@ -72,6 +77,24 @@ struct Kept {
     until: Option<Instant>,
 }
 
+impl Key {
+    // The same question, of a range that is a minute further at most.
+    fn nearly(&self, other: &Key) -> bool {
+        let near = |one: DateTime<Utc>, two: DateTime<Utc>| (one - two).abs().to_std().is_ok_and(|apart| apart <= REST);
+        let Key { text, from, to, every, zone, rows, gap, generation } = self;
+        (text, every, zone, rows, gap, generation)
+            == (&other.text, &other.every, &other.zone, &other.rows, &other.gap, &other.generation)
+            && near(*from, other.from)
+            && near(*to, other.to)
+    }
+}
+
+impl Kept {
+    fn lasts(&self, now: Instant) -> bool {
+        self.until.is_none_or(|end| now < end)
+    }
+}
+
 /// Where an answer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Given {
@@ -95,7 +118,12 @@ pub struct Told {
 impl Answers {
     /// The answers of a warehouse. Questions of everybody with the same `places`, of which there are `all`, wait for one.
     pub fn new(warehouse: Arc<dyn Warehouse>, places: Arc<Semaphore>, all: u32) -> Answers {
-        Answers { warehouse, places, all, state: Arc::default() }
+        Answers { warehouse, places, all, rests: false, state: Arc::default() }
+    }
+
+    /// The same of a warehouse that is paid for while it is awake, if so: each question is asked once a minute at most.
+    pub fn resting(self, rests: bool) -> Answers {
+        Answers { rests, ..self }
     }
 
     /// The warehouse.
@@ -117,7 +145,9 @@ impl Answers {
             gap: range.gap,
             generation: self.warehouse.generation().await,
         };
-        if !anew && let Some(asked) = self.kept(&key) {
+        if (!anew || self.rests)
+            && let Some(asked) = self.kept(&key)
+        {
             return Ok(Told { asked, given: Given::Kept });
         }
         let (flight, given) = self.flight(&key, plan, statement);
@@ -129,21 +159,27 @@ impl Answers {
         let mut state = lock(&self.state);
         let State { kept, clock, .. } = &mut *state;
         *clock += 1;
-        let kept = kept.get_mut(key)?;
+        let now = Instant::now();
+        let kept = match self.rests {
+            true => kept.iter_mut().find(|(known, kept)| known.nearly(key) && kept.lasts(now)).map(|(_, kept)| kept)?,
+            false => kept.get_mut(key)?,
+        };
         kept.used = *clock;
-        kept.until.is_none_or(|end| Instant::now() < end).then(|| kept.asked.clone())
+        kept.lasts(now).then(|| kept.asked.clone())
     }
 
     // Who asks the same joins; the engine works as long as anybody waits.
     fn flight(&self, key: &Key, plan: Plan, statement: Statement) -> (Shared<Flight>, Given) {
         let mut state = lock(&self.state);
         state.flights.retain(|_, flight| flight.upgrade().is_some());
-        if let Some(flight) = state.flights.get(key).and_then(WeakShared::upgrade)
-            && flight.peek().is_none()
+        let same = |known: &Key| known == key || self.rests && known.nearly(key);
+        let flights = state.flights.iter().filter(|(known, _)| same(known));
+        if let Some(flight) = flights.filter_map(|(_, flight)| flight.upgrade()).find(|flight| flight.peek().is_none())
         {
             return (flight, Given::Shared);
         }
-        let until = until(&plan, &statement, key.generation, self.warehouse.unfolds());
+        let rest = self.rests.then(|| Instant::now().checked_add(REST)).flatten();
+        let until = rest.or_else(|| until(&plan, &statement, key.generation, self.warehouse.unfolds()));
         let asking = asking(self.warehouse.clone(), self.places.clone(), self.all, plan, statement);
         let (kept, of) = (Arc::downgrade(&self.state), key.clone());
         let flight: Flight = Box::pin(async move {

@@ -42,7 +42,8 @@ pub struct Charge {
     /// How many RPUs of Redshift Serverless.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rpu: Option<f64>,
-    /// USD for an hour of one RPU, where it is not [`RPU_HOUR`].
+    /// USD for an hour of one RPU, where it is not [`RPU_HOUR`]. Without `rpu` it is the price of what the warehouse itself
+    /// says that it was charged, minute by minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usd_per_rpu_hour: Option<f64>,
     /// How many workers of a Presto or Trino, with `usd_per_worker_hour`.
@@ -95,7 +96,7 @@ pub enum Error {
     },
     /// An entry has no price.
     #[error(
-        "{entry} has no price; expected one of usd_per_hour, node_type with nodes, rpu, workers with usd_per_worker_hour, usd_per_tb"
+        "{entry} has no price; expected one of usd_per_hour, node_type with nodes, rpu, usd_per_rpu_hour, workers with usd_per_worker_hour, usd_per_tb"
     )]
     NoPrice {
         /// The entry.
@@ -166,6 +167,9 @@ pub enum Price {
     Hour(f64),
     /// Bytes scanned: USD a terabyte. It has no idle.
     Terabyte(f64),
+    /// Use: USD for an hour of one unit, of what the history has recorded that was charged. What is charged for while nothing
+    /// ran, such as the rest of the first minute, is idle.
+    Used(f64),
 }
 
 /// One price of a warehouse and when it holds.
@@ -186,11 +190,21 @@ impl Period {
         self.to.min(to).saturating_sub(self.from.max(from)).max(0)
     }
 
-    /// USD of the part of `[from, to)` in which it holds, where time is paid; 0 where bytes are.
+    /// USD of the part of `[from, to)` in which it holds, where time is paid; 0 where bytes or use are.
     pub fn usd(&self, from: i64, to: i64) -> f64 {
         match self.price {
             Price::Hour(usd) => usd * self.overlap(from, to) as f64 / (60 * MINUTE_US) as f64,
-            Price::Terabyte(_) => 0.0,
+            Price::Terabyte(_) | Price::Used(_) => 0.0,
+        }
+    }
+
+    /// USD of what was charged for `[from, to)`, in units times seconds, as far as it holds then; 0 where use is not paid.
+    pub fn used(&self, from: i64, to: i64, seconds: f64) -> f64 {
+        match self.price {
+            Price::Used(usd) => {
+                usd * seconds / 3600.0 * self.overlap(from, to) as f64 / to.saturating_sub(from).max(1) as f64
+            }
+            Price::Hour(_) | Price::Terabyte(_) => 0.0,
         }
     }
 }
@@ -255,11 +269,11 @@ impl Bill {
         periods.get(next.checked_sub(1)?).filter(|period| at < period.to)
     }
 
-    /// USD an hour at an instant; none in a gap and where bytes are paid.
+    /// USD an hour at an instant; none in a gap and where bytes or use are paid.
     pub fn rate(&self, warehouse: &str, at: DateTime<Utc>) -> Option<f64> {
         match self.at(warehouse, at)?.price {
             Price::Hour(usd) => Some(usd),
-            Price::Terabyte(_) => None,
+            Price::Terabyte(_) | Price::Used(_) => None,
         }
     }
 
@@ -357,7 +371,7 @@ fn price(charge: &Charge, entry: &str) -> Result<Price, Error> {
             let usd = figure("usd_per_rpu_hour", usd.unwrap_or(RPU_HOUR.usd))?;
             return Ok(Price::Hour(figure("rpu", rpu)? * usd * paid));
         }
-        (None, Some(_)) => return half("usd_per_rpu_hour", "rpu"),
+        (None, Some(usd)) => return Ok(Price::Used(figure("usd_per_rpu_hour", usd)? * paid)),
         (None, None) => {}
     }
     match (charge.workers, charge.usd_per_worker_hour) {
@@ -415,6 +429,7 @@ mod tests {
         ("rpu = 32\nusd_per_rpu_hour = 0.5", Some(16.0)),
         ("workers = 10\nusd_per_worker_hour = 1.008", Some(10.08)),
         ("usd_per_tb = 5", None),
+        ("usd_per_rpu_hour = 0.375", None),
     ];
 
     #[test]
@@ -434,7 +449,6 @@ mod tests {
         ("warehouse = \"w\"\nnodes = 2", "has nodes without node_type"),
         ("warehouse = \"w\"\nworkers = 2", "has workers without usd_per_worker_hour"),
         ("warehouse = \"w\"\nusd_per_worker_hour = 2", "has usd_per_worker_hour without workers"),
-        ("warehouse = \"w\"\nusd_per_rpu_hour = 2", "has usd_per_rpu_hour without rpu"),
         ("warehouse = \"w\"\nnode_type = \"x9\"\nnodes = 1", "has the node type `x9`; expected one of dc2.large"),
         ("warehouse = \"w\"\nusd_per_hour = -1", "has usd_per_hour = -1; expected a number from 0 on"),
         ("warehouse = \"w\"\nusd_per_hour = nan", "has usd_per_hour = NaN"),

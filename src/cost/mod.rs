@@ -5,6 +5,7 @@
 
 mod bill;
 mod price;
+mod usage;
 mod work;
 
 pub use bill::{Bill, Charge, Error, Period, Price};
@@ -12,4 +13,5 @@ pub use price::{
     ATHENA_TB, CONCURRENCY_SCALING, ListPrice, NODE_HOURS, RPU_HOUR, SCANNED_MINIMUM_BYTES, SPECTRUM_TB, Scaling,
     TERABYTE, node_hour,
 };
+pub use usage::charged;
 pub use work::{LONGEST_US, MINUTE_US, Weight, Work};

@@ -19,7 +19,7 @@ use arrow::{
     datatypes::{DataType, SchemaRef},
     record_batch::RecordBatch,
 };
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Timelike as _, Utc};
 use parquet::{
     arrow::{ArrowWriter, ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder},
     basic::{Compression, Encoding, ZstdLevel},
@@ -29,7 +29,7 @@ use parquet::{
 
 use super::{
     Error, History,
-    manifest::{self, Collected, Entry, Manifest},
+    manifest::{self, Collected, Entry, Manifest, Used},
     private::conceal,
     record::{Harvest, Query},
     schema::{self, Promoted, QueryRows, Table},
@@ -124,6 +124,9 @@ impl History {
         for column in named.columns.iter().map(AsRef::as_ref) {
             days.entry(column.at.date_naive()).or_default().columns.push(column);
         }
+        for usage in &harvest.usage {
+            days.entry(usage.at.date_naive()).or_default().usage.push(usage);
+        }
         for interval in collected {
             days.entry(interval.from.date_naive()).or_default().collected.push(interval);
         }
@@ -208,6 +211,12 @@ impl History {
         manifest.files.extend(written);
         manifest.files.sort_by(|a, b| (a.table, a.min_end, &a.name).cmp(&(b.table, b.min_end, &b.name)));
         manifest.know(day.collected.into_iter().cloned());
+        for usage in day.usage {
+            let minute = u16::try_from(usage.at.num_seconds_from_midnight() / 60).unwrap_or_default();
+            let used = Used(usage.compute_seconds, usage.capacity, usage.charged_seconds);
+            let before = manifest.usage.entry(usage.warehouse.clone()).or_default().insert(minute, used);
+            appended.others += u64::from(before != Some(used));
+        }
         manifest.generation = generation;
         manifest::sync_folder(&folder).map_err(|cause| Error::Io { path: folder.clone(), cause })?;
         manifest.replace(&folder)
@@ -349,6 +358,7 @@ struct Day<'a> {
     tables: Vec<&'a super::record::TableState>,
     columns: Vec<&'a super::record::ColumnState>,
     collected: Vec<&'a Collected>,
+    usage: Vec<&'a super::record::Usage>,
 }
 
 // What a crash left, and what was replaced so long ago that nobody reads it any more.

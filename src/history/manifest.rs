@@ -1,7 +1,7 @@
 //! What a day folder holds: only what its manifest names is there.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     fs::{self, File},
     io::{self, Write as _},
     path::Path,
@@ -10,7 +10,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, schema::Table};
+use super::{Error, schema::Table, without};
 
 /// The name of the manifest in a day folder.
 pub const NAME: &str = "manifest.json";
@@ -34,7 +34,15 @@ pub struct Manifest {
     /// Files that earlier manifests named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<Left>,
+    /// What warehouses that are paid by use were charged, by the warehouse and the minute of the day.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub usage: BTreeMap<String, BTreeMap<u16, Used>>,
 }
+
+/// What a warehouse did in a minute: units of capacity times the seconds they worked, the units there were on average, and
+/// units times seconds that were charged.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Used(pub f64, pub f64, pub i64);
 
 /// A file that no question begins with any more. One that began before may still read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +104,7 @@ pub struct Entry {
 }
 
 /// An interval of a warehouse whose every query is known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Collected {
     /// The warehouse.
     pub warehouse: String,
@@ -104,6 +112,12 @@ pub struct Collected {
     pub from: DateTime<Utc>,
     /// The first instant after it.
     pub to: DateTime<Utc>,
+    /// Why not all of its queries are known but those that the login sees, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<String>,
+    /// By how many milliseconds the warehouse's clock was ahead of the collector's when the last instant was collected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead_ms: Option<i64>,
 }
 
 impl Manifest {
@@ -126,17 +140,29 @@ impl Manifest {
     /// Adds intervals that are known to be whole; those of one warehouse that meet are one.
     pub fn know(&mut self, more: impl IntoIterator<Item = Collected>) {
         self.collected.extend(more);
-        self.collected.sort_by(|a, b| (&a.warehouse, a.from, a.to).cmp(&(&b.warehouse, b.from, b.to)));
+        let known = |of: &Collected| (of.warehouse.clone(), of.own.clone(), of.from);
+        self.collected.sort_by_cached_key(known);
         let mut whole: Vec<Collected> = Vec::with_capacity(self.collected.len());
         for next in std::mem::take(&mut self.collected) {
             match whole.last_mut() {
-                Some(last) if last.warehouse == next.warehouse && next.from <= last.to => {
-                    last.to = last.to.max(next.to)
+                Some(last) if (&last.warehouse, &last.own) == (&next.warehouse, &next.own) && next.from <= last.to => {
+                    if next.to >= last.to {
+                        (last.to, last.ahead_ms) = (next.to, next.ahead_ms);
+                    }
                 }
                 _ => whole.push(next),
             }
         }
-        self.collected = whole;
+        // Where all is known, it does not count that less was seen at another time.
+        let (own, whole): (Vec<_>, Vec<_>) = whole.into_iter().partition(|interval| interval.own.is_some());
+        for interval in own {
+            let of = |known: &&Collected| known.warehouse == interval.warehouse;
+            let seen: Vec<_> = whole.iter().filter(of).map(|known| (known.from, known.to)).collect();
+            let rest = without(vec![(interval.from, interval.to)], &seen);
+            self.collected.extend(rest.into_iter().map(|(from, to)| Collected { from, to, ..interval.clone() }));
+        }
+        self.collected.extend(whole);
+        self.collected.sort_by(|a, b| (&a.warehouse, a.from, a.to).cmp(&(&b.warehouse, b.from, b.to)));
     }
 
     /// Every file it names.
@@ -202,7 +228,12 @@ mod tests {
     #[test]
     fn intervals_that_meet_are_one() {
         let at = |minute: i64| DateTime::from_timestamp(minute * 60, 0).unwrap();
-        let of = |warehouse: &str, from, to| Collected { warehouse: warehouse.into(), from: at(from), to: at(to) };
+        let of = |warehouse: &str, from, to| Collected {
+            warehouse: warehouse.into(),
+            from: at(from),
+            to: at(to),
+            ..Collected::default()
+        };
         let mut manifest = Manifest::default();
         for interval in [of("a", 0, 10), of("b", 5, 6), of("a", 8, 20), of("a", 20, 30), of("a", 31, 32), of("a", 1, 2)]
         {

@@ -48,7 +48,7 @@ use serde::{Deserialize, Serialize};
 pub use append::Appended;
 pub use compact::{Mergeable, Merging};
 pub use flight::InFlight;
-pub use manifest::{Collected, Entry, Left, Manifest, Settled};
+pub use manifest::{Collected, Entry, Left, Manifest, Settled, Used};
 pub use rates::Rates;
 pub use rollups::{Hours, Rollable, RolledDay, Rolling};
 pub use schema::Table;
@@ -328,14 +328,34 @@ impl History {
 
     /// Until when everything of a warehouse is known; none if nothing of it ever was.
     pub fn collected_until(&self, warehouse: &str) -> Result<Option<DateTime<Utc>>, Error> {
+        Ok(self.last_collected(warehouse)?.map(|interval| interval.to))
+    }
+
+    /// The last part of a warehouse's time that is known; none if nothing of it ever was.
+    pub fn last_collected(&self, warehouse: &str) -> Result<Option<Collected>, Error> {
         for date in self.days()?.into_iter().rev() {
             let manifest = self.manifest(&self.day_folder(date))?;
             let of = manifest.collected.iter().filter(|interval| interval.warehouse == warehouse);
-            if let Some(until) = of.map(|interval| interval.to).max() {
-                return Ok(Some(until));
+            if let Some(last) = of.max_by_key(|interval| interval.to) {
+                return Ok(Some(last.clone()));
             }
         }
         Ok(None)
+    }
+
+    /// The parts of `[from, to)` of which only the queries of the collector's own login are known, as one, and why; none if
+    /// there are no such parts.
+    pub fn own_only(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Option<(Interval, String)>, Error> {
+        let mut found: Option<(Interval, String)> = None;
+        for date in self.days()?.into_iter().filter(|date| (from.date_naive()..=to.date_naive()).contains(date)) {
+            let Ok(manifest) = self.manifest(&self.day_folder(date)) else { continue };
+            for interval in manifest.collected.into_iter().filter(|known| known.from < to && known.to > from) {
+                let Some(why) = interval.own else { continue };
+                let first = found.as_ref().map_or(interval.from, |((first, _), _)| *first);
+                found = Some(((first.min(interval.from), interval.to), why));
+            }
+        }
+        Ok(found)
     }
 
     /// Forgets that what ended from an instant on is known: the warehouse's clock was set back behind it, and what ends

@@ -1,10 +1,12 @@
 //! What is settled, read back, and what is in flight added to it.
 
+use std::collections::BTreeMap;
+
 use arrow::{array::AsArray, datatypes::Float64Type};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::{
-    Error, History, Interval, Minute, Minutes, Step, Waits,
+    Error, History, Interval, Minute, Minutes, Step, Used, Waits,
     record::Query,
     schema::Table,
     settle::{Columns, DAY_US, batches, each, midnight, text},
@@ -33,6 +35,9 @@ pub struct Rates {
     pub unsettled: Vec<NaiveDate>,
     /// From here on queries in flight count, so that the minutes may still change.
     pub provisional: Option<DateTime<Utc>>,
+    /// Of each warehouse that is paid by use, what it was charged for each minute, in order: the minute and the units times
+    /// seconds. Money is asked by it where the bill says the price of a unit.
+    pub charged: BTreeMap<String, Vec<(i64, f64)>>,
     /// One sentence for each file or day that is left out.
     pub notices: Vec<String>,
 }
@@ -46,6 +51,7 @@ impl Rates {
         }
         self.minutes.values_mut().flatten().for_each(|minute| minute.at = minute.at.saturating_add(micros));
         self.waits.values_mut().flatten().for_each(|step| step.at = step.at.saturating_add(micros));
+        self.charged.values_mut().flatten().for_each(|(at, _)| *at = at.saturating_add(micros));
         for (from, to) in self.unknown.iter_mut().chain(&mut self.unknown_waits) {
             (*from, *to) = (*from + by, *to + by);
         }
@@ -88,6 +94,11 @@ impl Rates {
             }
         }
     }
+}
+
+fn around(first: NaiveDate, last: NaiveDate) -> impl Iterator<Item = NaiveDate> {
+    let (first, last) = (first.pred_opt().unwrap_or(first), last.succ_opt().unwrap_or(last));
+    first.iter_days().take_while(move |date| *date <= last)
 }
 
 impl History {
@@ -172,7 +183,34 @@ impl History {
         }
         rates.minutes.retain(|_, minutes| !minutes.is_empty());
         rates.waits.retain(|_, steps| steps.iter().any(|step| step.waiting > 0));
+        rates.charged = self.charged(first, last)?;
+        for minutes in rates.charged.values_mut() {
+            minutes.retain(|(at, _)| (low..high).contains(at));
+        }
         Ok(rates)
+    }
+
+    // What was charged for the minutes from one day to another. What is charged for when a transaction ends can be that of a
+    // day before, so the days around are read too.
+    fn charged(&self, first: NaiveDate, last: NaiveDate) -> Result<BTreeMap<String, Vec<(i64, f64)>>, Error> {
+        let mut used: BTreeMap<String, Vec<(i64, f64, f64)>> = BTreeMap::new();
+        for date in around(first, last) {
+            let Ok(manifest) = self.manifest(&self.day_folder(date)) else { continue };
+            for (warehouse, minutes) in manifest.usage {
+                let minutes = minutes.into_iter().map(|(minute, Used(worked, _, charged))| {
+                    (midnight(date).saturating_add(i64::from(minute).saturating_mul(MINUTE_US)), worked, charged as f64)
+                });
+                used.entry(warehouse).or_default().extend(minutes);
+            }
+        }
+        Ok(used.into_iter().map(|(warehouse, minutes)| (warehouse, crate::cost::charged(&minutes))).collect())
+    }
+
+    /// A hash of what decides what was charged for the minutes of a day.
+    pub fn charges(&self, date: NaiveDate) -> u64 {
+        let days = around(date, date).filter_map(|date| self.manifest(&self.day_folder(date)).ok());
+        let usage: Vec<_> = days.map(|manifest| manifest.usage).collect();
+        twox_hash::XxHash3_64::oneshot(format!("{usage:?}").as_bytes())
     }
 
     /// Puts what is known at `now` in the place of what is settled: the queries in flight count up to `now`, and

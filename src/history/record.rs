@@ -201,6 +201,23 @@ pub struct Harvest {
     pub columns: Vec<ColumnState>,
     /// What is in flight; none = nobody looked, and what the look before saw stays.
     pub in_flight: Option<Look>,
+    /// What a warehouse that is paid by use was charged, minute by minute; what is known of a minute already is replaced.
+    pub usage: Vec<Usage>,
+}
+
+/// What a warehouse that is paid by use did in one minute.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Usage {
+    /// The warehouse.
+    pub warehouse: String,
+    /// The minute's first instant.
+    pub at: DateTime<Utc>,
+    /// Units of capacity times the seconds they worked.
+    pub compute_seconds: f64,
+    /// The units that were there on average.
+    pub capacity: f64,
+    /// Units times seconds that were charged in this minute. A transaction is charged for when it ends.
+    pub charged_seconds: i64,
 }
 
 /// What one look at a warehouse saw in flight. An empty one says that nothing is.

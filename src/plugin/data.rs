@@ -22,7 +22,7 @@ use super::{
     panel::{Format, Mode, Panel},
     proto::{self, DataResponse, QueryDataRequest, QueryDataResponse},
     refusal::{Kind, Refusal},
-    source::{Source, Sources},
+    source::{Source, Sources, Who},
     trace::Trace,
 };
 use crate::{
@@ -57,6 +57,8 @@ pub struct Asker {
     pub alert: bool,
     /// Whether a server-side expression asks, which reads numbers and series only.
     pub expression: bool,
+    /// Whether nobody waits for it but what refreshes by itself.
+    pub refresh: bool,
     /// Whether kept answers are not wanted.
     pub anew: bool,
     /// The most rows that Grafana is set to.
@@ -85,6 +87,7 @@ impl Asker {
         Asker {
             alert: is("FromAlert"),
             expression: is("X-Grafana-From-Expr"),
+            refresh: false,
             anew: is("X-Cache-Skip"),
             rows: rows.and_then(|rows| rows.parse().ok()).filter(|rows| *rows > 0),
             role: user.and_then(|user| Role::named(&user.role)),
@@ -211,6 +214,14 @@ async fn asked(
         ));
     }
     let range = range(&source, query, &panel, asker)?;
+    let refreshing;
+    let asker = match panel.refresh && !asker.refresh {
+        true => {
+            refreshing = Asker { refresh: true, ..asker.clone() };
+            &refreshing
+        }
+        false => asker,
+    };
     let told = ask_of(&source, live, &panel.query, &range, asker).await?;
     match asker.alert {
         false if asker.role >= Some(source.settings.texts) => Ok((source, told, panel)),
@@ -253,11 +264,31 @@ pub async fn ask(source: &Source, text: &str, range: &ask::Range, asker: &Asker)
 }
 
 async fn ask_of(source: &Source, live: bool, text: &str, range: &ask::Range, asker: &Asker) -> Result<Told, Refusal> {
-    let answers = source.live.as_ref().filter(|_| live).unwrap_or(&source.answers);
+    let (answers, instead) = match source.who(live, asker.alert || asker.refresh) {
+        Who::These(answers) => (answers, false),
+        Who::Instead(answers) => (answers, true),
+        Who::Nobody => {
+            return Err(Refusal::new(
+                Kind::Settings,
+                "this would wake a serverless workgroup, which is paid for, without anybody looking; a `history` in the data \
+                 source's settings answers rules and refreshes, and `allow_wake` lets them wake it",
+            ));
+        }
+    };
     let set = source.settings.limits.timeout.max(1);
     let seconds = if asker.alert { set.min(ALERT) } else { set };
     let asking = answers.ask(text, range, asker.anew);
     match tokio::time::timeout(Duration::from_secs(seconds), asking).await {
+        Ok(told) if instead => {
+            let told = told?;
+            let mut asked = alert::copy(&told.asked, told.asked.answer.rows.clone());
+            asked.answer.notices.push(
+                "this is from the history, because rules and refreshes do not wake a serverless workgroup unless `allow_wake` is \
+                 set"
+                    .to_owned(),
+            );
+            Ok(Told { asked: Arc::new(asked), ..told })
+        }
         Ok(told) => Ok(told?),
         Err(_) => {
             let way = match seconds == set {

@@ -50,7 +50,8 @@ fn known(path: &str) -> bool {
 async fn look(sources: &Sources, org: i64, of: Option<&DataSourceInstanceSettings>) -> Result<Value, Refusal> {
     let source = sources.get(org, of).await?;
     let range = ask::Range { from: "now-1m".into(), to: "now".into(), ..source.range(0, 0, None) };
-    let told = data::ask(&source, QUESTION, &range, &Asker::default()).await?;
+    let asker = Asker { refresh: true, ..Asker::default() };
+    let told = data::ask(&source, QUESTION, &range, &asker).await?;
     let answer = &told.asked.answer;
     frame::live(&answer.columns, &answer.rows, "A").map_err(|error| frame::Error::from(error).into())
 }

@@ -26,6 +26,8 @@ pub struct Panel {
     pub mode: Mode,
     /// The zone of calendar buckets.
     pub zone: Tz,
+    /// Whether the panel asks by itself, because its dashboard is set to refresh.
+    pub refresh: bool,
     /// What is to be said beside the answer.
     pub notices: Vec<String>,
 }
@@ -154,7 +156,9 @@ impl Panel {
             Some(Value::String(text)) => text.clone(),
             Some(_) => return Err(Error::Type { field: "query", expected: "text" }),
         };
-        Ok(Panel { query, format, mode, zone, notices })
+        // The browser says so of each question; it is not saved.
+        let refresh = saved.get("refresh").and_then(Value::as_bool).unwrap_or(false);
+        Ok(Panel { query, format, mode, zone, refresh, notices })
     }
 }
 

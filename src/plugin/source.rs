@@ -47,12 +47,42 @@ pub struct Source {
     pub answers: Answers,
     /// Who answers questions about the warehouse itself, where the history answers the others.
     pub live: Option<Answers>,
+    /// Who answers from the history, where the warehouse answers the others.
+    pub kept: Option<Answers>,
+    /// Whether the warehouse sleeps while nobody asks, and only people may wake it.
+    pub sleeps: bool,
+}
+
+/// Who is to answer a question.
+pub enum Who<'a> {
+    /// These.
+    These(&'a Answers),
+    /// The history, because nobody is to wake the warehouse.
+    Instead(&'a Answers),
+    /// Nobody: there is no history, and nobody is to wake the warehouse.
+    Nobody,
 }
 
 impl Source {
     /// How long a question may take.
     pub fn limit(&self) -> Duration {
         Duration::from_secs(self.settings.limits.timeout.max(1))
+    }
+
+    /// Who answers: a question that is asked `live`, or that nobody asks but a rule or a refresh, `alone`.
+    pub fn who(&self, live: bool, alone: bool) -> Who<'_> {
+        let asked = self.live.as_ref().filter(|_| live).unwrap_or(&self.answers);
+        let of_history = match (&self.kept, &self.live) {
+            (Some(kept), _) => Some(kept),
+            (None, Some(_)) => Some(&self.answers),
+            (None, None) => None,
+        };
+        match (of_history, self.sleeps && alone) {
+            (_, false) => Who::These(asked),
+            (None, true) => Who::Nobody,
+            (Some(kept), true) if std::ptr::eq(kept, asked) => Who::These(kept),
+            (Some(kept), true) => Who::Instead(kept),
+        }
     }
 
     /// A range of this data source's, from and to as milliseconds since the epoch; at most so many rows, if Grafana sets
@@ -175,17 +205,23 @@ impl Sources {
         // What was collected for settings that are no more.
         self.collectors.lock().unwrap_or_else(PoisonError::into_inner).remove(&(org, of.uid.clone()));
         let naming = Arc::new(Naming::new(&settings).map_err(|error| wrong(&error))?);
+        let sleeps = match &reached {
+            Some(warehouse) => warehouse.sleeps().await.map_err(|error| wrong(&error))?,
+            None => false,
+        };
         let answers = |warehouse| Answers::new(warehouse, self.places.clone(), self.all);
-        let source = |folder, answers, live| {
+        let source = |folder, answers, live, kept| {
             tracing::debug!(uid = of.uid, "the data source is open");
             let (uid, name) = (of.uid.clone(), of.name.clone());
-            Arc::new(Source { uid, name, settings: settings.clone(), folder, naming: naming.clone(), answers, live })
+            let (settings, naming) = (settings.clone(), naming.clone());
+            let sleeps = sleeps && !settings.allow_wake;
+            Arc::new(Source { uid, name, settings, folder, naming, answers, live, kept, sleeps })
         };
         let folder = match (settings.warehouse.as_str(), &settings.history) {
             (DEMO, Some(folder)) => self.made(absolute(folder)?).await?,
             (_, Some(folder)) => absolute(folder)?.to_owned(),
             (_, None) => match &reached {
-                Some(warehouse) => return Ok(source(None, answers(warehouse.clone()), None)),
+                Some(warehouse) => return Ok(source(None, answers(warehouse.clone()).resting(sleeps), None, None)),
                 None => self.made(&self.demo).await?,
             },
         };
@@ -211,11 +247,12 @@ impl Sources {
         let engine = Arc::new(engine);
         if let Some(warehouse) = reached {
             self.collect(org, of, &settings, warehouse.clone(), engine.clone())?;
-            let (asked, live): (Arc<dyn Warehouse>, Arc<dyn Warehouse>) = match settings.mode {
-                Mode::Auto => (engine, warehouse),
-                Mode::Live => (warehouse.clone(), warehouse),
-            };
-            return Ok(source(Some(folder), answers(asked), Some(answers(live))));
+            let live = || answers(warehouse.clone()).resting(sleeps);
+            let of_history = answers(engine);
+            return Ok(match settings.mode {
+                Mode::Auto => source(Some(folder), of_history, Some(live()), None),
+                Mode::Live => source(Some(folder), live(), Some(live()), Some(of_history)),
+            });
         }
         let (rolled, rolling, turn) = (engine.clone(), self.rolling.clone(), self.turn());
         // Other names or prices since, or a history that has grown: its hours are added up anew, one history at a time.
@@ -227,7 +264,7 @@ impl Sources {
                 tracing::warn!(%error, "the hours of days cannot be added up");
             }
         });
-        Ok(source(Some(folder), answers(engine), None))
+        Ok(source(Some(folder), answers(engine), None, None))
     }
 
     // People come first, and get their answers later only where they never stop asking.

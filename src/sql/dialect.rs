@@ -53,8 +53,9 @@ pub struct Dialect {
     pub span: fn(&str, &str) -> String,
     /// The instant so many microseconds after another.
     pub later: fn(&str, i64) -> String,
-    /// The most spans at one instant, from the first to the second.
-    pub peak: fn(&str, &str) -> String,
+    /// The most spans at one instant, from the first to the second; none for a warehouse without such an aggregate, where
+    /// their beginnings and ends are gone through in order by a window function.
+    pub peak: Option<fn(&str, &str) -> String>,
     /// Rows cut at the ends of buckets, as something `from` takes.
     pub cut: fn(&Cut<'_>) -> String,
     /// Columns of cut rows that this warehouse makes of others.

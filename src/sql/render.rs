@@ -6,7 +6,7 @@ use super::{
     dialect::{Dialect, Relation, identifier, table_column},
     gap::Gap,
     needs::Needs,
-    source::Named,
+    source::{Named, Sourced},
 };
 use chrono::{DateTime, Utc};
 
@@ -120,7 +120,9 @@ pub fn render(plan: &Plan, dialect: &Dialect) -> Result<Statement, Error> {
     let needs = Needs::of(plan, dialect);
     let writer = Writer { plan, dialect, needs: &needs };
     let (text, outputs) = match &plan.question {
-        Question::Figures(figures) if !dialect.sorts_together => writer.figures(&apart(figures)),
+        Question::Figures(figures) if !dialect.sorts_together || dialect.peak.is_none() => {
+            writer.figures(&apart(figures, dialect))
+        }
         Question::Figures(figures) => writer.figures(figures),
         Question::List(list) => writer.list(list),
         Question::Values(values) => writer.values(values),
@@ -350,31 +352,52 @@ fn decisive<'a>(plan: &'a Plan, visit: &mut dyn FnMut(&'a Expr)) {
     }
 }
 
-// What a select sorts: a percentile's values and the rows they are of, or the values of which distinct ones are counted.
-type Sorted<'a> = (Option<&'a Expr>, &'a Expr);
+/// What a select has to put in order for a figure.
+#[derive(Clone, Copy, PartialEq)]
+enum Sorts<'a> {
+    Nothing,
+    /// The values of which distinct ones are counted.
+    Distinct(&'a Expr),
+    /// A percentile's values, and the rows they are of.
+    Values(&'a Expr, &'a Expr),
+    /// The beginnings and ends of what lasts: its rows are those instants then, and nothing else can be counted of them.
+    Instants(&'a Expr, &'a Expr, &'a Expr),
+}
+
+impl<'a> Sorts<'a> {
+    fn of(figure: &'a Figure, dialect: &Dialect) -> Sorts<'a> {
+        match &figure.fold {
+            Fold::Of(Aggregate::Percentile(_), of) if !dialect.sorts_together => Sorts::Values(of, &figure.among),
+            Fold::Distinct(of) if !dialect.sorts_together => Sorts::Distinct(of),
+            Fold::Peak(from, to) if dialect.peak.is_none() => Sorts::Instants(from, to, &figure.among),
+            _ => Sorts::Nothing,
+        }
+    }
+
+    fn fits(self, other: Sorts<'_>) -> bool {
+        match (self, other) {
+            (Sorts::Instants(..), _) | (_, Sorts::Instants(..)) => self == other,
+            (Sorts::Nothing, _) | (_, Sorts::Nothing) | (Sorts::Distinct(_), Sorts::Distinct(_)) => true,
+            _ => self == other,
+        }
+    }
+}
 
 /// The same figures in sections of which each sorts by one value at most, and by none where distinct values are counted.
-fn apart(figures: &Figures) -> Figures {
+fn apart(figures: &Figures, dialect: &Dialect) -> Figures {
     let mut sections: Vec<Section> = Vec::new();
     for section in &figures.sections {
-        let mut selects: Vec<(Option<Sorted<'_>>, Vec<usize>)> = Vec::new();
+        let mut selects: Vec<(Sorts<'_>, Vec<usize>)> = Vec::new();
         for nth in &section.figures {
-            let sorted = figures.figures.get(*nth).and_then(|figure| match &figure.fold {
-                Fold::Of(Aggregate::Percentile(_), of) => Some((Some(of), &figure.among)),
-                Fold::Distinct(of) => Some((None, of)),
-                _ => None,
-            });
-            let fits = |known: &Option<Sorted<'_>>| match (known, &sorted) {
-                (_, None) | (None, Some(_)) => true,
-                (Some((None, _)), Some((None, _))) => true,
-                (Some(known), Some(sorted)) => known == sorted,
-            };
-            match selects.iter_mut().find(|(known, _)| fits(known)) {
+            let sorts = figures.figures.get(*nth).map_or(Sorts::Nothing, |figure| Sorts::of(figure, dialect));
+            match selects.iter_mut().find(|(known, _)| known.fits(sorts)) {
                 Some((known, of)) => {
-                    *known = (*known).or(sorted);
+                    if *known == Sorts::Nothing {
+                        *known = sorts;
+                    }
                     of.push(*nth);
                 }
-                None => selects.push((sorted, vec![*nth])),
+                None => selects.push((sorts, vec![*nth])),
             }
         }
         sections.extend(selects.into_iter().map(|(_, figures)| Section { figures, ..section.clone() }));
@@ -579,7 +602,16 @@ impl Writer<'_> {
         buckets: Option<&Buckets>,
         pad: &str,
     ) -> String {
-        let source = self.source(section, figures, &names.groups, buckets, pad);
+        let mut source = self.source(section, figures, &names.groups, buckets, pad);
+        let peak = section.figures.iter().filter_map(|nth| figures.figures.get(*nth)).find_map(|figure| {
+            match (&figure.fold, self.dialect.peak) {
+                (Fold::Peak(from, to), None) => Some((from, to, &figure.among)),
+                _ => None,
+            }
+        });
+        if let Some((from, to, among)) = peak {
+            source = self.swept(source, from, to, among, &names.groups, buckets.is_some(), pad);
+        }
         let mut select = Vec::new();
         if buckets.is_some() {
             select.push(format!("{} as {}", source.time, identifier("time")));
@@ -607,6 +639,9 @@ impl Writer<'_> {
                     };
                     select.push(format!("coalesce(sum({queries}), 0) as {name}"));
                 }
+                (Some(name), true) if peak.is_some() => {
+                    select.push(format!("count(case when step = 1 then 1 end) as {name}"));
+                }
                 (Some(name), true) => select.push(format!("{} as {name}", self.count(&figure.among))),
                 (Some(name), false) => select.push(format!("cast(null as bigint) as {name}")),
                 (None, _) => {}
@@ -632,6 +667,53 @@ impl Writer<'_> {
             source.from,
             grouping(keys, pad)
         )
+    }
+
+    // The instants at which rows of a source begin and end, in order, with how many there are at once from then on. One that
+    // ends when another begins is not beside it.
+    #[allow(clippy::too_many_arguments)]
+    fn swept(
+        &self,
+        source: Sourced,
+        from: &Expr,
+        to: &Expr,
+        among: &Expr,
+        names: &[String],
+        timed: bool,
+        pad: &str,
+    ) -> Sourced {
+        let (from, to) = (self.expr(from), self.expr(to));
+        let mut keys: Vec<String> = names.to_vec();
+        let mut columns: Vec<String> =
+            source.groups.iter().zip(names).map(|(group, name)| aliased(group, name)).collect();
+        if timed {
+            columns.push(aliased(&source.time, "part_at"));
+            keys.push("part_at".to_owned());
+        }
+        let mut tests = source.tests;
+        tests.push(format!("{from} < {to}"));
+        if !among.is_always() {
+            tests.push(self.test(among));
+        }
+        let partition = match keys.as_slice() {
+            [] => String::new(),
+            keys => format!("partition by {} ", keys.join(", ")),
+        };
+        let keys: String = keys.iter().map(|key| format!("{key}, ")).collect();
+        let columns: String = columns.iter().map(|column| format!("{column}, ")).collect();
+        Sourced {
+            from: format!(
+                "(\n{pad}  select {keys}step, sum(step) over ({partition}order by instant, step rows unbounded preceding) as \
+                 at_once\n{pad}  from (\n{pad}    /* an end before a beginning at the same instant */\n{pad}    select \
+                 {columns}step, case when step = 1 then {from} else {to} end as instant\n{pad}    from {}\n{pad}    cross join \
+                 (select 1 as step union all select -1) as steps\n{pad}    where {}\n{pad}  ) as instants\n{pad}) as swept",
+                source.from,
+                tests.join(&format!("\n{pad}      and "))
+            ),
+            tests: Vec::new(),
+            groups: names.to_vec(),
+            time: "part_at".to_owned(),
+        }
     }
 
     // The figure of another section, of the same type.
@@ -809,7 +891,11 @@ impl Writer<'_> {
                 Some(sketched) => sketched(&chosen(of), f64::from(*tenths) / 1000.0),
                 None => (self.dialect.double)("null"),
             },
-            Fold::Peak(from, to) => (self.dialect.peak)(&chosen(from), &chosen(to)),
+            Fold::Peak(from, to) => match self.dialect.peak {
+                Some(peak) => peak(&chosen(from), &chosen(to)),
+                // Nothing at all is none at once.
+                None => "coalesce(max(at_once), 0)".to_owned(),
+            },
             Fold::Change(of, end, start) => {
                 let (of, end, start) = (self.expr(of), self.test(end), self.test(start));
                 let held = |when: &str| format!("sum(case when {when} then {of} else 0 end)");

@@ -78,7 +78,7 @@ pub static DIALECT: Dialect = Dialect {
         0 => format!("{x} + interval '{} seconds'", micros / 1_000_000),
         _ => format!("{x} + interval '{micros} microseconds'"),
     },
-    peak: |from, to| format!("peak({from}, {to})"),
+    peak: Some(|from, to| format!("peak({from}, {to})")),
     cut: |cut| {
         let Cut { rows, columns, from, wait, to, phase, window, now, buckets, pad } = cut;
         let name = if buckets.is_some() { "cut" } else { "whole" };
@@ -197,7 +197,12 @@ impl Engine {
     }
 
     pub(super) fn makers(&self) -> Makers {
-        Makers { rolling: self.rolling, naming: self.naming.hash(), bill: self.bill.clone() }
+        Makers {
+            rolling: self.rolling,
+            naming: self.naming.hash(),
+            bill: self.bill.clone(),
+            history: self.history.clone(),
+        }
     }
 
     pub(super) fn has_bill(&self) -> bool {
@@ -280,6 +285,22 @@ impl Engine {
         };
         let covered = covered.map(|covered: Vec<_>| covered.into_iter().filter_map(shown).collect());
         Ok(Rows { batches, notices, covered, ..Rows::default() })
+    }
+
+    // Whether a part of the time was collected by a login that sees only its own queries.
+    async fn own_only(&self, statement: &Statement) -> Result<Option<String>, Error> {
+        let shift = self.shift();
+        let windows = statement.reads.values().copied().chain(statement.shares).chain([statement.window]);
+        let widest = windows.map(|window| (window.from, window.to)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let Some((from, to)) = widest.map(|(from, to)| (from - shift, to - shift)) else { return Ok(None) };
+        let history = self.history.clone();
+        let found = tokio::task::spawn_blocking(move || history.own_only(from, to))
+            .await
+            .map_err(|cause| Error::Engine(cause.to_string()))?
+            .map_err(Error::History)?;
+        Ok(found.map(|((from, to), why)| {
+            format!("of {} to {} not every query was collected: {why}", said(from + shift), said(to + shift))
+        }))
     }
 
     pub(super) fn context(&self, statement: &Statement) -> SessionContext {
@@ -394,6 +415,12 @@ impl Engine {
         let shares = Arc::new(Shares::new(rates, &bill, window.from, window.to));
         for (warehouse, (from, to)) in shares.gaps().iter().filter(|_| statement.text.contains("usd")).take(5) {
             notices.push(format!("no bill says what `{warehouse}` costs from {} to {}", said(*from), said(*to)));
+        }
+        for warehouse in shares.unmetered().iter().filter(|_| statement.text.contains("usd")) {
+            notices.push(format!(
+                "nothing is recorded of what `{warehouse}` was charged for, so it costs nothing here; `lakeapm doctor` says what \
+                 the collector may not read, and `rpu` in the bill says a price without it"
+            ));
         }
         shares.functions().into_iter().for_each(|function| context.register_udf(function));
         let refused_arrow = |cause: arrow::error::ArrowError| Error::Engine(cause.to_string());
@@ -704,14 +731,22 @@ impl Warehouse for Engine {
     }
 
     async fn run(&self, statement: &Statement) -> Result<Rows, Error> {
-        if let Some(rollup) = &statement.rollup {
-            match self.rolled_up(statement, rollup).await {
+        let mut rows = match &statement.rollup {
+            None => None,
+            Some(rollup) => match self.rolled_up(statement, rollup).await {
                 // Sketches of many values take more room than adding up the queries.
-                Ok(None) | Err(Error::Memory { .. }) => {}
-                other => return other.map(Option::unwrap_or_default),
-            }
+                Err(Error::Memory { .. }) => None,
+                other => other?,
+            },
+        };
+        if rows.is_none() {
+            rows = Some(self.answer(statement).await?);
         }
-        self.answer(statement).await
+        let mut rows = rows.unwrap_or_default();
+        if rows.unsure.is_none() {
+            rows.unsure = self.own_only(statement).await?;
+        }
+        Ok(rows)
     }
 
     fn collect(&self, _: Span) -> BoxStream<'_, Result<Harvest, Error>> {

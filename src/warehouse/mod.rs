@@ -161,6 +161,8 @@ pub struct Looking {
     pub in_flight: bool,
     /// The tables and their columns.
     pub tables: bool,
+    /// What was charged for since then, by a warehouse that is paid by use.
+    pub usage: Option<DateTime<Utc>>,
 }
 
 /// An engine that answers statements in its dialect.
@@ -210,6 +212,12 @@ pub trait Warehouse: Send + Sync {
     /// What is so now, beside what has ended.
     async fn look(&self, _: Looking) -> Result<Harvest, Error> {
         Ok(Harvest::default())
+    }
+
+    /// Why its login does not see every query, in a sentence with what mends it; none where it does, or where that cannot be
+    /// told.
+    async fn hides(&self) -> Result<Option<String>, Error> {
+        Ok(None)
     }
 
     /// Whether being asked costs money, because it sleeps while nobody asks.

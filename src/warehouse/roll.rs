@@ -337,6 +337,7 @@ pub(super) struct Makers {
     pub(super) rolling: Rolling,
     pub(super) naming: u64,
     pub(super) bill: crate::cost::Bill,
+    pub(super) history: Arc<crate::history::History>,
 }
 
 impl Makers {
@@ -349,6 +350,9 @@ impl Makers {
             for period in self.bill.periods(warehouse).iter().filter(|period| period.from < to && period.to > from) {
                 let (begin, end) = (period.from.max(from), period.to.min(to));
                 prices.push_str(&format!("{warehouse:?} {begin} {end} {:?} {:?}\n", period.price, period.weight));
+                if matches!(period.price, crate::cost::Price::Used(_)) {
+                    prices.push_str(&format!("{:016x}\n", self.history.charges(date)));
+                }
             }
         }
         format!("{:016x} {:016x}", self.naming, XxHash3_64::oneshot(prices.as_bytes()))

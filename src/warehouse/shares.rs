@@ -49,6 +49,7 @@ pub struct Shares {
     queues: HashMap<String, HashMap<String, Curve>>,
     unknown_waits: Vec<(i64, i64)>,
     gaps: Vec<(String, Interval)>,
+    unmetered: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -195,6 +196,13 @@ impl Shares {
         for warehouse in named {
             shares.gaps.extend(bill.gaps(warehouse, from, to).into_iter().map(|gap| (warehouse.to_owned(), gap)));
         }
+        for warehouse in bill.warehouses().filter(|name| rates.charged.get(*name).is_none_or(Vec::is_empty)) {
+            let mut used = bill.periods(warehouse).iter().filter(|period| matches!(period.price, Price::Used(_)));
+            let works = || rates.minutes.keys().any(|(name, _)| name == warehouse);
+            if used.any(|period| !reach(period, low, minutes).is_empty()) && works() {
+                shares.unmetered.push(warehouse.to_owned());
+            }
+        }
         let micros = |(from, to): &Interval| (from.timestamp_micros(), to.timestamp_micros());
         shares.unknown_waits = rates.unknown_waits.iter().map(micros).collect();
         for ((warehouse, queue), steps) in rates.waits {
@@ -207,6 +215,11 @@ impl Shares {
     /// where it is missing.
     pub fn gaps(&self) -> &[(String, Interval)] {
         &self.gaps
+    }
+
+    /// The warehouses that are paid by use, worked, and of whose use nothing is recorded, so that it costs nothing.
+    pub fn unmetered(&self) -> &[String] {
+        &self.unmetered
     }
 
     /// The weights that `usd` looks at.
@@ -352,6 +365,7 @@ impl Shares {
 
 fn money(warehouse: &str, bill: &Bill, rates: &Rates, from: i64, hidden: &[bool]) -> Money {
     let minutes = hidden.len();
+    let charged = rates.charged.get(warehouse).map_or(&[][..], Vec::as_slice);
     let mut money = Money::default();
     let mut slopes: Vec<(By, Vec<f64>)> = Vec::new();
     for period in bill.periods(warehouse) {
@@ -360,7 +374,7 @@ fn money(warehouse: &str, bill: &Bill, rates: &Rates, from: i64, hidden: &[bool]
             continue;
         }
         let by = match period.price {
-            Price::Hour(_) => By::Weight(period.weight),
+            Price::Hour(_) | Price::Used(_) => By::Weight(period.weight),
             Price::Terabyte(_) => By::Scanned,
         };
         let place = slopes.iter().position(|(known, _)| *known == by).unwrap_or_else(|| {
@@ -379,8 +393,15 @@ fn money(warehouse: &str, bill: &Bill, rates: &Rates, from: i64, hidden: &[bool]
             let minute = shared.next_if(|minute| minute.at == at).filter(|minute| minute.total > 0.0);
             let (Some(slope), Some(false)) = (slopes.get_mut(nth), hidden.get(nth)) else { continue };
             match period.price {
-                Price::Hour(_) => {
-                    let usd = period.usd(at, at + MINUTE_US);
+                Price::Hour(_) | Price::Used(_) => {
+                    let usd = match period.price {
+                        Price::Used(_) => {
+                            let nth = charged.binary_search_by_key(&at, |(at, _)| *at).ok();
+                            let seconds = nth.and_then(|nth| charged.get(nth));
+                            period.used(at, at + MINUTE_US, seconds.map_or(0.0, |(_, seconds)| *seconds))
+                        }
+                        _ => period.usd(at, at + MINUTE_US),
+                    };
                     let active = minute.map_or(0.0, |minute| minute.active_us as f64 / MINUTE_US as f64);
                     *slope += minute.map_or(0.0, |minute| usd * active / minute.total);
                     if let Some(idle) = money.idle.get_or_insert_with(|| vec![0.0; minutes]).get_mut(nth) {

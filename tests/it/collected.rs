@@ -75,8 +75,10 @@ fn history() -> (tempfile::TempDir, PathBuf) {
         }
         harvest.queries.push(query);
     }
-    let collected: Vec<Collected> =
-        whole.iter().map(|(from, to)| Collected { warehouse: "w".into(), from: at(from), to: at(to) }).collect();
+    let collected: Vec<Collected> = whole
+        .iter()
+        .map(|(from, to)| Collected { warehouse: "w".into(), from: at(from), to: at(to), ..Collected::default() })
+        .collect();
     history.append(&harvest, &collected, &Reader::default()).unwrap();
     history.settle().unwrap();
     (folder, root)

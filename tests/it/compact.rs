@@ -372,6 +372,7 @@ fn merging_that_is_killed_at_any_moment_loses_nothing() {
         warehouse: "demo".into(),
         from: "2026-11-19T00:00:00Z".parse().unwrap(),
         to: "2026-11-20T00:00:00Z".parse().unwrap(),
+        ..Collected::default()
     };
     history.append(&Harvest::default(), std::slice::from_ref(&range), &Reader::default()).unwrap();
     drop(history);
@@ -418,4 +419,54 @@ fn minutes() -> (DateTime<Utc>, Vec<Vec<Query>>) {
 // Whether work that is not done is there, or what is left of it.
 fn unfinished(root: &Path) -> bool {
     fs::read_dir(root).unwrap().any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with(".rollup-"))
+}
+
+// ```text
+// LAKEAPM_QUERIES=200000 LAKEAPM_MINUTES=1 cargo test --test it -- compact::a_day_of_small_files --nocapture
+// ```
+// measures a history that was collected minute by minute against the same one merged; without the variables, a small one.
+#[test]
+#[allow(clippy::print_stdout)]
+fn a_day_of_small_files_answers_as_the_merged_one_and_slower() {
+    let set = |name: &str, otherwise: u64| std::env::var(name).ok().and_then(|x| x.parse().ok()).unwrap_or(otherwise);
+    let (queries, minutes) = (set("LAKEAPM_QUERIES", 1_000), set("LAKEAPM_MINUTES", 30));
+    let folder = tempfile::tempdir().unwrap();
+    let small = folder.path().join("small");
+    drop(filled(&small, &looks(queries, minutes as i64)));
+    let merged = folder.path().join("merged");
+    copy_folder(&small, &merged);
+    let history = History::open(&merged).unwrap();
+    while merge(&history) > 0 {}
+    drop(history);
+    let (before, after) = (files(&small, Table::Query).len(), files(&merged, Table::Query).len());
+    // The last day still grows.
+    assert!(after * 3 < before, "{before} files became {after}");
+    let range = lakeapm::ask::Range {
+        every: Some("1h".parse().unwrap()),
+        ..world::range("2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z")
+    };
+    // One process asks again and again, and has checked the files when it was first asked.
+    let asked = |root: &Path| {
+        let (engine, range) = (Arc::new(world::engine(root)), range.clone());
+        world::run(async move {
+            let mut took = Vec::new();
+            let mut rows = String::new();
+            for _ in 0..8 {
+                let asked = lakeapm::ask::ask("p95 latency by dag every 1h", &range, engine.as_ref()).await.unwrap();
+                took.push(asked.elapsed);
+                rows = format!("{:?}", asked.answer.rows);
+            }
+            let first = took.remove(0);
+            took.sort_unstable();
+            (first, took[took.len() / 2], rows)
+        })
+    };
+    let ((cold, warm, rows), (merged_cold, merged_warm, expected)) = (asked(&small), asked(&merged));
+    assert_eq!(rows, expected, "the answers");
+    println!(
+        "{before} files: {cold:?} first, {warm:?} then; {after} files: {merged_cold:?} first, {merged_warm:?} then; {:.1} and {:.1} \
+         times as long",
+        cold.as_secs_f64() / merged_cold.as_secs_f64(),
+        warm.as_secs_f64() / merged_warm.as_secs_f64()
+    );
 }

@@ -94,6 +94,13 @@ fn collector(root: &Path, settings_text: &str) -> Collector {
     Collector::new(Arc::new(Redshift::new(&set).unwrap()), engine, Reader::default(), collecting)
 }
 
+// One by a clock that is set by hand.
+fn collector_by(root: &Path, settings_text: &str, ours: &Arc<AtomicU64>) -> Collector {
+    let ours = ours.clone();
+    let clock = move || chrono::DateTime::from_timestamp(ours.load(Ordering::SeqCst) as i64, 0).unwrap();
+    collector(root, settings_text).by(Arc::new(clock))
+}
+
 fn tick(mut collector: Collector) -> (Collector, Result<Tick, Error>) {
     world::run(async move {
         let done = collector.tick(|_| ()).await;
@@ -267,6 +274,165 @@ fn a_clock_that_is_set_back_and_forth_loses_nothing() {
         .map(|date| lakeapm::history::Manifest::read(&root.join(date)).unwrap().collected.len());
     assert_eq!(manifests, [1, 1], "parts of days that are known");
     drop(again);
+}
+
+#[test]
+fn a_clock_that_ran_ahead_while_nobody_looked_loses_nothing() {
+    let database = standing();
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("history");
+    let ours = Arc::new(AtomicU64::new(0));
+    let look = |collecting: Collector, true_time: &str, shown: &str| {
+        let at: chrono::DateTime<chrono::Utc> = format!("2026-11-20T{true_time}Z").parse().unwrap();
+        ours.store(at.timestamp() as u64, Ordering::SeqCst);
+        clock(&database, &format!("2026-11-20 {shown}"));
+        let (collecting, done) = tick(collecting);
+        done.unwrap();
+        is_the_same(&root, &database, &format!("{shown} at {true_time}"));
+        collecting
+    };
+    let new = || collector_by(&root, &text(&database, OWNER), &ours);
+    let collecting = look(new(), "13:00:00", "13:00:00");
+    // The warehouse's clock is two hours ahead by now, and nobody can tell.
+    ends(&database, 8_100_001, "2026-11-20 15:04:00");
+    let collecting = look(collecting, "13:05:00", "15:05:00");
+    drop(collecting);
+    // It is set right soon after; the next who looks is another process, hours later, behind the time that was shown.
+    ends(&database, 8_100_002, "2026-11-20 13:08:00");
+    ends(&database, 8_100_003, "2026-11-20 14:30:00");
+    ends(&database, 8_100_004, "2026-11-20 14:50:00");
+    ends(&database, 8_100_005, "2026-11-20 15:50:00");
+    let collecting = look(new(), "16:00:00", "16:00:00");
+    // Our own clock is set, forth by years and back by days: nothing is lost, and what is known is still known.
+    let forth = look(collecting, "16:01:00", "16:01:00");
+    ends(&database, 8_100_006, "2026-11-20 16:02:00");
+    ours.store(3_000_000_000, Ordering::SeqCst);
+    clock(&database, "2026-11-20 16:03:00");
+    let (forth, done) = tick(forth);
+    done.unwrap();
+    is_the_same(&root, &database, "our clock set forth");
+    ends(&database, 8_100_007, "2026-11-20 16:04:00");
+    ours.store(1_000_000_000, Ordering::SeqCst);
+    clock(&database, "2026-11-20 16:05:00");
+    tick(forth).1.unwrap();
+    is_the_same(&root, &database, "our clock set back");
+    let known = lakeapm::history::Manifest::read(&root.join("2026-11-20")).unwrap().collected;
+    assert_eq!(known.len(), 1, "{known:?}");
+    let until = History::open(&root).unwrap().collected_until("redshift").unwrap().unwrap();
+    assert_eq!(until.to_rfc3339(), "2026-11-20T16:05:00+00:00");
+}
+
+#[test]
+fn what_a_login_collected_that_sees_its_own_queries_only_is_told_of_every_answer() {
+    let database = standing();
+    let login = database.login("narrow");
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("history");
+    let said = |from: &str, to: &str| {
+        let range = world::range(from, to);
+        let answer = world::ask(&root, "queries", &range).unwrap().answer;
+        (answer.unsure.clone(), answer.notices.join("\n"))
+    };
+    clock(&database, "2026-11-20 11:00:00");
+    tick(collector(&root, &text(&database, &login))).1.unwrap();
+    let (unsure, notices) = said("2026-11-20T00:00:00Z", "2026-11-20T11:00:00Z");
+    let unsure = unsure.expect("it is no sure number");
+    assert!(unsure.starts_with("of 2026-11-20T00:00:00Z to 2026-11-20T11:00:00Z "), "{unsure}");
+    let why = format!(
+        "not every query was collected: the login `{login}` sees only its own queries: GRANT ROLE sys:monitor TO"
+    );
+    assert!(unsure.contains(&why), "{unsure}");
+    assert!(notices.contains(&unsure), "{notices}");
+    // Who sees all collects from here on, and what was collected before stays what it is.
+    clock(&database, "2026-11-20 13:00:00");
+    tick(collector(&root, &text(&database, OWNER))).1.unwrap();
+    assert_eq!(said("2026-11-20T11:00:00Z", "2026-11-20T13:00:00Z").0, None);
+    assert!(said("2026-11-20T09:00:00Z", "2026-11-20T13:00:00Z").0.is_some());
+    // And less is told of no time of which all is known.
+    clock(&database, "2026-11-20 13:20:00");
+    tick(collector(&root, &text(&database, &login))).1.unwrap();
+    assert_eq!(said("2026-11-20T11:00:00Z", "2026-11-20T13:00:00Z").0, None);
+    assert!(said("2026-11-20T13:00:00Z", "2026-11-20T13:20:00Z").0.is_some());
+}
+
+#[test]
+fn what_a_workgroup_was_charged_is_its_bill() {
+    let database = standing();
+    // No cluster has a workgroup's usage, and no workgroup a cluster's tables.
+    database.execute("drop view stl_query, svl_query_metrics_summary, stv_wlm_service_class_config, stl_wlm_query");
+    // Eight units for ten minutes of each hour, charged for at the end of the ten; a unit and a second more at the end.
+    database.execute(
+        "insert into stored.sys_serverless_usage select t, t + interval '1 minute', 480, 8, 0, 0, case when extract(minute from t) \
+         = 9 then 4800 else 0 end from generate_series(timestamp '2026-11-17', timestamp '2026-11-20 11:59:00', interval '1 \
+         minute') as t where extract(minute from t) < 10",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("history");
+    clock(&database, "2026-11-20 12:00:00");
+    let (collecting, done) = tick(collector(&root, &text(&database, OWNER)));
+    done.unwrap();
+    world::run(async move { collecting.settle().await }).unwrap();
+    let priced = |price: &str| {
+        let set = settings(&format!("{}\n[[bill]]\nwarehouse = 'redshift'\n{price}\n", text(&database, OWNER)));
+        let history = Arc::new(History::open(&root).unwrap());
+        Engine::new(history).unwrap().configured(&set).unwrap()
+    };
+    let engine = Arc::new(priced("usd_per_rpu_hour = 0.5"));
+    let ask = |question: &str, from: &str, to: &str| {
+        let (engine, question, range) = (engine.clone(), question.to_owned(), world::range(from, to));
+        world::run(async move { lakeapm::ask::ask(&question, &range, engine.as_ref()).await }).unwrap()
+    };
+    let sum = |question: &str, from: &str, to: &str| {
+        let answer = ask(question, from, to).answer;
+        let nth = answer.columns.iter().position(|column| column.name == question.split(' ').next().unwrap()).unwrap();
+        let figures = answer.rows.column(nth).as_primitive::<arrow::datatypes::Float64Type>().clone();
+        figures.iter().flatten().sum::<f64>()
+    };
+    // An hour is 4800 unit seconds, at 0.5 USD an hour of one.
+    let hour = 4800.0 / 3600.0 * 0.5;
+    for (from, to, hours) in [
+        ("2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z", 24.0),
+        ("2026-11-18T00:00:00Z", "2026-11-20T12:00:00Z", 60.0),
+        ("2026-11-19T10:00:00Z", "2026-11-19T10:10:00Z", 1.0),
+        // A minute of the ten, though it was charged for later; and time in which it slept.
+        ("2026-11-19T10:02:00Z", "2026-11-19T10:03:00Z", 0.1),
+        ("2026-11-19T10:10:00Z", "2026-11-19T11:00:00Z", 0.0),
+    ] {
+        let (cost, idle) = (sum("cost by user", from, to), sum("idle_cost", from, to));
+        assert!((cost + idle - hours * hour).abs() < 0.01, "{from} to {to}: {cost} and {idle} of {}", hours * hour);
+        assert!(cost > 0.0 || hours < 1.0, "{from} to {to}: nobody is charged");
+        let series = sum("cost every 1h", from, to);
+        assert!((series - cost).abs() < 0.01 || hours < 1.0, "{from} to {to}: {series} and {cost}");
+    }
+    let notices = ask("cost", "2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z").answer.notices;
+    assert!(!notices.iter().any(|notice| notice.contains("nothing is recorded")), "{notices:?}");
+
+    // What is charged for later is looked at again, and its hours are added up anew.
+    database.execute(
+        "update stored.sys_serverless_usage set charged_seconds = 9600 where start_time = '2026-11-20 10:09:00'",
+    );
+    clock(&database, "2026-11-20 12:01:00");
+    let (collecting, done) = tick(collector(&root, &text(&database, OWNER)));
+    done.unwrap();
+    world::run(async move { collecting.settle().await }).unwrap();
+    let (from, to) = ("2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z");
+    let paid = sum("cost by user", from, to) + sum("idle_cost", from, to);
+    assert!((paid - 2.0 * hour).abs() < 0.01, "{paid} of {}", 2.0 * hour);
+
+    // Where nothing is recorded of it, that is said.
+    let other = folder.path().join("other");
+    let login = database.login("uncharged");
+    database.execute(&format!("insert into stored.monitor values ('{login}')"));
+    let (collecting, done) = tick(collector(&other, &text(&database, &login)));
+    done.unwrap();
+    world::run(async move { collecting.settle().await }).unwrap();
+    let set =
+        settings(&format!("{}\n[[bill]]\nwarehouse = 'redshift'\nusd_per_rpu_hour = 0.5\n", text(&database, OWNER)));
+    let engine = Engine::new(Arc::new(History::open(&other).unwrap())).unwrap().configured(&set).unwrap();
+    let range = world::range("2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z");
+    let asked = world::run(async move { lakeapm::ask::ask("cost", &range, &engine).await }).unwrap();
+    let notices = asked.answer.notices.join("\n");
+    assert!(notices.contains("nothing is recorded of what `redshift` was charged for"), "{notices}");
 }
 
 #[test]

@@ -495,6 +495,106 @@ fn a_rule_is_no_number_where_the_login_sees_its_own_queries_only() {
 }
 
 #[test]
+fn a_workgroup_that_sleeps_is_woken_by_people_only_and_once_a_minute() {
+    let database = crate::double::load::like(crate::double::load::loaded());
+    let login = database.login("sleeper");
+    database.execute(&format!("insert into stored.monitor values ('{login}')"));
+    let plugin = Plugin::start("info");
+    run(async {
+        let channel = plugin.channel().await;
+        let (ca, port) = (crate::double::server::CA, database.port);
+        let json = json!({"warehouse": "redshift", "host": "localhost", "port": port, "database": database.name,
+            "user": login, "tls": {"ca": ca}, "aws": {"workgroup": "etl"}});
+        let mut source = source(json.clone());
+        let password = crate::double::server::PASSWORD.to_owned();
+        source.decrypted_secure_json_data = HashMap::from([("password".to_owned(), password)]);
+        let end: DateTime<Utc> = crate::double::load::END.parse().unwrap();
+        let day = |later: i64| (end.timestamp_millis() + later - 24 * HOUR, end.timestamp_millis() + later);
+        let folder = tempfile::tempdir().unwrap();
+        let wakes = "this would wake a serverless workgroup";
+        let refresh = || {
+            let mut refreshed = panel("queries", "table");
+            refreshed["refresh"] = true.into();
+            refreshed
+        };
+        let live = |mut panel: Value| {
+            panel["mode"] = "live".into();
+            panel
+        };
+        let rules: &[(&str, &str)] = ALERT;
+        let count = |answer: &DataResponse| {
+            let column = frames(answer)[0].batch.as_ref().unwrap().column(0).clone();
+            column.as_primitive::<arrow::datatypes::Int64Type>().value(0)
+        };
+
+        // Without a history a person is answered, and nobody else.
+        let mut nth = 0;
+        let mut asked = async |json: &Value, panel: Value, headers: &[(&str, &str)], later: i64| {
+            nth += 1;
+            source.json_data = json.to_string().into_bytes();
+            let mut asked = request(vec![query("A", panel, day(later))], headers);
+            asked.plugin_context = Some(context(&source));
+            ask(&channel, asked).await.remove("A").unwrap()
+        };
+        let first = asked(&json, panel("queries", "table"), &[], 0).await;
+        let queries = count(&first);
+        assert!(queries > 100);
+        for (what, panel, headers) in [("a rule", panel("queries", "table"), rules), ("a refresh", refresh(), &[][..])]
+        {
+            let answer = asked(&json, panel, headers, 0).await;
+            assert!(answer.error.starts_with(wakes), "{what}: {}", answer.error);
+            assert_eq!(answer.status, 400);
+        }
+        // A person who asks again, and for what ended since, has the answer of the first time for a minute.
+        database.execute(
+            "insert into stored.sys_query_history (user_id, query_id, transaction_id, session_id, status, query_type, start_time, \
+             end_time, elapsed_time, query_text) values (101, 8800001, 88, 1, 'success', 'SELECT', '2026-11-20 11:59:58', \
+             '2026-11-20 11:59:59', 1000000, 'select 1')",
+        );
+        for later in [0, 5_000, 59_000] {
+            let again = asked(&json, panel("queries", "table"), &[("http_X-Cache-Skip", "true")], later).await;
+            assert_eq!(count(&again), queries, "{later} ms later");
+        }
+        let other = asked(&json, panel("queries", "table"), &[], 61_000).await;
+        assert_eq!(count(&other), queries + 1, "a minute later");
+
+        // A setting lets rules and refreshes wake it.
+        let mut allowed = json.clone();
+        allowed["allow_wake"] = true.into();
+        for (what, panel, headers) in [("a rule", panel("errors", "table"), rules), ("a refresh", refresh(), &[][..])] {
+            let mut source = source.clone();
+            source.last_updated_ms += 1;
+            source.json_data = allowed.to_string().into_bytes();
+            let mut asked = request(vec![query("A", panel, day(0))], headers);
+            asked.plugin_context = Some(context(&source));
+            let answer = ask(&channel, asked).await.remove("A").unwrap();
+            assert_eq!(answer.error, "", "{what}");
+        }
+
+        // With a history it answers them, though the data source is set to ask the warehouse.
+        let root = folder.path().join("history");
+        let mut with_history = json.clone();
+        with_history["history"] = root.to_str().unwrap().into();
+        with_history["mode"] = "live".into();
+        let mut source = source.clone();
+        source.last_updated_ms += 2;
+        source.json_data = with_history.to_string().into_bytes();
+        for (what, panel, instead) in [
+            ("a refresh", refresh(), true),
+            ("a refresh that asks live", live(refresh()), true),
+            ("a person", panel("queries", "table"), false),
+        ] {
+            let mut asked = request(vec![query("A", panel, day(0))], &[]);
+            asked.plugin_context = Some(context(&source));
+            let answer = ask(&channel, asked).await.remove("A").unwrap();
+            let frame = &frames(&answer)[0];
+            let said = frame.meta["notices"].to_string();
+            assert_eq!(said.contains("this is from the history"), instead, "{what}: {said}");
+        }
+    });
+}
+
+#[test]
 fn a_bad_panel_query_fails_alone() {
     let plugin = Plugin::start("trace");
     run(async {

@@ -52,7 +52,7 @@ static ELEPHANT: Dialect = Dialect {
     matches: |x, pattern| format!("{x} ~ {}", (ELEPHANT.text)(pattern)),
     span: |from, to| format!("extract(epoch from {to} - {from}) * 1000000"),
     later: |x, micros| format!("{x} + {micros} * 'PT0.000001S'::interval"),
-    peak: |from, to| format!("most_overlaps(tstzrange({from}, {to}))"),
+    peak: Some(|from, to| format!("most_overlaps(tstzrange({from}, {to}))")),
     cut: |cut| {
         let columns = cut.columns.join(", ");
         let instant = |at| (ELEPHANT.instant)(at);
@@ -106,7 +106,7 @@ static CALLS: Dialect = Dialect {
     matches: |x, pattern| call("matches", &[x, pattern]),
     span: |from, to| call("span", &[from, to]),
     later: |x, micros| call("later", &[x, &micros.to_string()]),
-    peak: |from, to| call("peak", &[from, to]),
+    peak: Some(|from, to| call("peak", &[from, to])),
     cut: |cut| {
         let Cut { rows, columns, from, wait, to, phase, window, now, buckets, pad } = cut;
         let bucketed = buckets.is_some().to_string();
@@ -167,7 +167,7 @@ fn field(call: &[String], dialect: &Dialect, plan: &Plan) -> String {
         ["matches", x, pattern] => (dialect.matches)(x, pattern),
         ["span", from, to] => (dialect.span)(from, to),
         ["later", x, micros] => (dialect.later)(x, micros.parse().unwrap()),
-        ["peak", from, to] => (dialect.peak)(from, to),
+        ["peak", from, to] => dialect.peak.unwrap()(from, to),
         ["cut", rows, columns, from, wait, to, phase, first, last, selects, now, bucketed, pad] => {
             let phases = [Phase::Whole, Phase::Waiting, Phase::Active, Phase::Holding, Phase::Billed];
             let columns: Vec<String> = columns.split(BESIDE).map(str::to_owned).collect();

@@ -229,14 +229,14 @@ fn examined(text: &str) -> Vec<Check> {
 fn the_doctor_names_exactly_the_grant_that_is_missing() {
     let database = load::like(load::loaded());
     let login = database.login("watcher");
-    let everybody = "grant select on svv_table_info, sys_transaction_history to";
+    let everybody = "grant select on svv_table_info, sys_transaction_history, sys_connection_log to";
     database.execute(&format!("{everybody} {login}; insert into stored.monitor values ('{login}')"));
     let checks = || examined(&text(&database, &login));
     let wrong =
         |checks: &[Check]| -> Vec<Check> { checks.iter().filter(|check| check.state != State::Ok).cloned().collect() };
     assert_eq!(wrong(&checks()), [], "nothing is wrong with all that is documented");
 
-    for view in ["svv_table_info", "sys_transaction_history"] {
+    for view in ["svv_table_info", "sys_transaction_history", "sys_connection_log"] {
         database.execute(&format!("revoke select on {view} from {login}"));
         let found = wrong(&checks());
         assert_eq!(found.len(), 1, "{view}: {found:?}");
@@ -342,7 +342,7 @@ fn what_is_collected_is_what_was_recorded() {
     let redshift = redshift(database, OWNER);
     let (harvest, looked) = world::run(async move {
         let harvest = harvested(&redshift, span()).await;
-        (harvest, redshift.look(Looking { in_flight: true, tables: true }).await.unwrap())
+        (harvest, redshift.look(Looking { in_flight: true, tables: true, usage: None }).await.unwrap())
     });
     let recorded = load::demo();
     let by_id = |queries: &[Query]| -> BTreeMap<String, Query> {
@@ -406,7 +406,7 @@ fn what_the_login_may_not_see_is_left_out_and_the_rest_is_collected() {
     let redshift = redshift(&database, &login);
     let (harvest, looked) = world::run(async move {
         let harvest = harvested(&redshift, span()).await;
-        (harvest, redshift.look(Looking { in_flight: true, tables: true }).await.unwrap())
+        (harvest, redshift.look(Looking { in_flight: true, tables: true, usage: None }).await.unwrap())
     });
     let recorded = load::demo();
     assert_eq!(harvest.queries.len(), recorded.queries.len());

@@ -64,6 +64,14 @@ describe('the settings', () => {
     expect(screen.queryByLabelText(/^Password/)).not.toBeInTheDocument();
   });
 
+  it('let rules wake a sleeping workgroup only when they are told to', async () => {
+    const changed = open({ warehouse: 'redshift', history: '/h' });
+    await userEvent.setup().click(await screen.findByLabelText(/^Wake a serverless workgroup/));
+    expect(changed.mock.lastCall?.[0].jsonData).toMatchObject({ allow_wake: true });
+    await userEvent.setup().click(screen.getByLabelText(/^Wake a serverless workgroup/));
+    expect(changed.mock.lastCall?.[0].jsonData.allow_wake).toBeUndefined();
+  });
+
   it('never show a secret that is set', async () => {
     open({ warehouse: 'redshift' }, { secureJsonFields: { password: true } });
     expect(await screen.findByLabelText(/^Password/)).toBeDisabled();

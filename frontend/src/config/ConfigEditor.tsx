@@ -1,6 +1,6 @@
 import { type DataSourcePluginOptionsEditorProps } from '@grafana/data';
 import { ConfigSection } from '@grafana/plugin-ui';
-import { Combobox, Divider, Field, Input, SecretInput, SecretTextArea, TagsInput, TextArea } from '@grafana/ui';
+import { Combobox, Divider, Field, Input, SecretInput, SecretTextArea, Switch, TagsInput, TextArea } from '@grafana/ui';
 import React, { useId } from 'react';
 
 import { type LakeSecrets, type LakeSettings } from '../types';
@@ -194,6 +194,19 @@ export default function ConfigEditor({ options, onOptionsChange }: Props) {
           >
             <Field label="Folder" description="A folder on the Grafana server, with its whole path, that a collector writes to. Empty asks the warehouse itself." htmlFor={field('history')} disabled={disabled}>
               {text('history', '/var/lib/lakeapm/history')}
+            </Field>
+            <Field
+              label="Wake a serverless workgroup"
+              description="Alert rules and panels that refresh by themselves may ask a workgroup that sleeps, which is then paid for. Off, the history answers them."
+              htmlFor={field('allow_wake')}
+              disabled={disabled}
+            >
+              <Switch
+                id={field('allow_wake')}
+                disabled={disabled}
+                value={settings.allow_wake ?? false}
+                onChange={(event) => set({ allow_wake: event.currentTarget.checked || undefined })}
+              />
             </Field>
           </ConfigSection>
         </>

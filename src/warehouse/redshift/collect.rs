@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     annotation::Statement,
-    history::record::{ColumnState, Harvest, Look, Query, Status, TableState, Touch},
+    history::record::{ColumnState, Harvest, Look, Query, Status, TableState, Touch, Usage},
     sql::Signature,
     warehouse::{self, Looking, Span},
 };
@@ -122,7 +122,11 @@ pub(super) async fn look(redshift: &Redshift, looking: Looking) -> Result<Harves
         for query in &mut queries {
             query.ended_at = None;
         }
+        reader.clients(&selection, &mut queries).await?;
         harvest.in_flight = Some(Look { warehouse: redshift.name.clone(), at, queries });
+    }
+    if let Some(since) = looking.usage {
+        harvest.usage = reader.usage(since).await?;
     }
     if looking.tables {
         reader.tables(at, &mut harvest).await?;
@@ -219,8 +223,43 @@ impl Reader<'_> {
             });
         }
         self.declared(first, &mut queries).await?;
+        self.clients(selection, &mut queries).await?;
         harvest.queries = queries;
         Ok(harvest)
+    }
+
+    // What the session of each query was called when it began. The number of one that is over is given to another, which
+    // begins without a name.
+    // <https://docs.aws.amazon.com/redshift/latest/dg/SYS_CONNECTION_LOG.html>
+    async fn clients(&self, selection: &str, queries: &mut [Query]) -> Result<(), Error> {
+        let Some(last) = queries.iter().map(|query| query.started_at).max() else { return Ok(()) };
+        if !self.found.reads("sys_connection_log") {
+            return Ok(());
+        }
+        let sql = format!(
+            "select c.session_id, c.record_time, rtrim(c.application_name) from sys_connection_log as c where c.record_time < {} and \
+             (rtrim(c.application_name) <> '' or rtrim(c.event) = 'initiating session') and c.session_id in (select q.session_id \
+             from sys_query_history as q where {selection})",
+            literal(last + TimeDelta::microseconds(1))
+        );
+        let mut named: HashMap<String, Vec<(DateTime<Utc>, String)>> = HashMap::new();
+        self.each(&sql, |row| {
+            if let &[Some(session), Some(at), name] = row
+                && let Some(at) = seen(at)
+            {
+                named.entry(session.to_owned()).or_default().push((at, name.unwrap_or_default().trim_end().to_owned()));
+            }
+        })
+        .await?;
+        // Of one instant the name counts, not that the session begins.
+        named.values_mut().for_each(|names| names.sort_unstable());
+        for query in queries {
+            let Some(names) = query.session_id.as_ref().and_then(|session| named.get(session)) else { continue };
+            let before = names.partition_point(|(at, _)| *at <= query.started_at);
+            let name = before.checked_sub(1).and_then(|nth| names.get(nth)).map(|(_, name)| name);
+            query.client = name.filter(|name| !name.is_empty()).cloned();
+        }
+        Ok(())
     }
 
     // Queries from before the window whose transaction was rolled back, as it can have been since.
@@ -537,6 +576,43 @@ impl Reader<'_> {
             }
         }
         Ok(())
+    }
+
+    // What a workgroup was charged, minute by minute. A minute that is not over says other figures later, and so does one
+    // with a transaction that had not ended.
+    // <https://docs.aws.amazon.com/redshift/latest/dg/SYS_SERVERLESS_USAGE.html>
+    async fn usage(&self, since: DateTime<Utc>) -> Result<Vec<Usage>, Error> {
+        if !self.found.serverless() || !self.found.reads("sys_serverless_usage") {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "select s.start_time, s.compute_seconds, s.compute_capacity, s.charged_seconds from sys_serverless_usage as s where \
+             s.start_time >= {} order by s.start_time",
+            literal(since)
+        );
+        let mut all: Vec<Usage> = Vec::new();
+        self.each(&sql, |row| {
+            let &[Some(at), worked, capacity, charged] = row else { return };
+            let Some(at) = seen(at).and_then(|at| at.duration_trunc(TimeDelta::minutes(1)).ok()) else { return };
+            let number = |of: Option<&str>| of.and_then(|of| of.trim().parse::<f64>().ok()).unwrap_or(0.0);
+            let charged = charged.and_then(whole).unwrap_or(0);
+            match all.last_mut() {
+                Some(last) if last.at == at => {
+                    last.compute_seconds += number(worked);
+                    last.capacity = last.capacity.max(number(capacity));
+                    last.charged_seconds = last.charged_seconds.saturating_add(charged);
+                }
+                _ => all.push(Usage {
+                    warehouse: self.redshift.name.clone(),
+                    at,
+                    compute_seconds: number(worked),
+                    capacity: number(capacity),
+                    charged_seconds: charged,
+                }),
+            }
+        })
+        .await?;
+        Ok(all)
     }
 
     async fn tables(&self, at: DateTime<Utc>, harvest: &mut Harvest) -> Result<(), Error> {

@@ -13,10 +13,10 @@
 mod notes;
 mod rows;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
-    model::{Buckets, Every, Expr, Fold, Phase, Plan, Question, Source},
+    model::{Buckets, Every, Expr, Phase, Plan, Question, Source},
     sql::{Cut, Dialect, Unread, Wanted},
 };
 
@@ -61,8 +61,7 @@ pub static DIALECT: Dialect = Dialect {
         0 => format!("{x} + interval '{} seconds'", micros / 1_000_000),
         _ => format!("{x} + interval '{micros} microseconds'"),
     },
-    // Refused before it is written.
-    peak: |from, to| format!("max(case when {from} < {to} then 1 end)"),
+    peak: None,
     cut,
     derived: &[],
 };
@@ -98,7 +97,6 @@ const LACKS: &[(&str, &str)] = &[
         "caused_us",
         "who waits for whom is worked out from every statement of a queue; ask a history that `lakeapm collect` fills",
     ),
-    ("client", "redshift keeps the client's name in a log of connections that only superusers see"),
     ("schema", "redshift records no schema of the session"),
     ("error_code", "redshift records no code of an error, only its message"),
     (
@@ -108,7 +106,7 @@ const LACKS: &[(&str, &str)] = &[
     ),
 ];
 
-/// More buckets than this are not joined to what lasts.
+/// More buckets than this are not written out; they are counted where they are all of one width.
 const BUCKETS: usize = 1500;
 
 fn refuses(plan: &Plan) -> Option<String> {
@@ -119,10 +117,14 @@ fn refuses(plan: &Plan) -> Option<String> {
             Source::Written(_) | Source::Seen { .. } => {
                 "redshift keeps a week of its statements, and how long ago something happened looks back further"
             }
-            Source::Parts(_) if figures.buckets.as_ref().is_some_and(|buckets| buckets.starts.len() > BUCKETS) => {
+            Source::Parts(_)
+                if figures.buckets.as_ref().is_some_and(|buckets| {
+                    buckets.starts.len() > BUCKETS && !matches!(buckets.every, Every::Fixed(_))
+                }) =>
+            {
                 return Some(format!(
-                    "redshift is asked for at most {BUCKETS} buckets of what lasts, and these are {}; a coarser `every` makes \
-                     fewer",
+                    "redshift is asked for at most {BUCKETS} days of what lasts, and these are {}; it keeps a week, so a shorter \
+                     range loses nothing",
                     figures.buckets.as_ref().map_or(0, |buckets| buckets.starts.len())
                 ));
             }
@@ -130,11 +132,7 @@ fn refuses(plan: &Plan) -> Option<String> {
         };
         return Some(format!("{why}; ask a history that `lakeapm collect` fills"));
     }
-    let peak = figures.figures.iter().any(|figure| matches!(figure.fold, Fold::Peak(..)));
-    peak.then(|| {
-        "the most at one instant is not worked out in redshift; ask its average, or a history that `lakeapm collect` fills"
-            .to_owned()
-    })
+    None
 }
 
 /// How long Redshift keeps its statements at least.
@@ -201,7 +199,7 @@ fn bucket(x: &str, buckets: &Buckets) -> String {
     }
 }
 
-// Redshift has no series to generate, so the buckets are written out and joined to what lasts.
+// Redshift has no series to generate, so the buckets are written out and joined to what lasts, or counted.
 fn cut(cut: &Cut<'_>) -> String {
     let Cut { rows, columns, from, wait, to, phase, window, now, buckets, pad } = cut;
     let instant = DIALECT.instant;
@@ -214,15 +212,48 @@ fn cut(cut: &Cut<'_>) -> String {
         Phase::Waiting => ((*from).to_owned(), active),
         Phase::Active | Phase::Holding => (active, ended),
     };
+    let columns: String = columns.iter().map(|column| format!("{column}, ")).collect();
+    let lasted = format!(
+        "select {columns}{lasts_from} as lasts_from, {lasts_to} as lasts_to from (\n{pad}    {rows}\n{pad}    ) as lasting"
+    );
+    let bucketed = match buckets {
+        Some(Buckets { every: Every::Fixed(millis), starts, .. }) if starts.len() > BUCKETS => {
+            let first = starts.first().copied().unwrap_or(window.from);
+            counted(
+                &lasted,
+                &columns,
+                *phase,
+                (window.from, last),
+                (first, millis.saturating_mul(1000), starts.len()),
+                pad,
+            )
+        }
+        _ => written_out(&lasted, *phase, (window.from, last), *buckets, pad),
+    };
+    format!(
+        "(\n{pad}  select {columns}part_at, part_start, part_end, greatest(lasts_from, part_start) as part_from, \
+         least(lasts_to, part_end) as part_to\n{pad}  from {bucketed}\n{pad}) as parts"
+    )
+}
+
+// What lasts in a window, joined to the buckets of it.
+fn written_out(
+    lasted: &str,
+    phase: Phase,
+    (from, last): (DateTime<Utc>, DateTime<Utc>),
+    buckets: Option<&Buckets>,
+    pad: &str,
+) -> String {
+    let instant = DIALECT.instant;
     let edge = |label: String, start, end| {
         format!(
             "select {label} as part_at, {} as part_start, {} as part_end",
-            instant(std::cmp::max(start, window.from)),
+            instant(std::cmp::max(start, from)),
             instant(std::cmp::min(end, last))
         )
     };
     let edges: Vec<String> = match buckets {
-        None => vec![edge(instant(window.from), window.from, last)],
+        None => vec![edge(instant(from), from, last)],
         Some(buckets) => {
             let ends = buckets.starts.iter().skip(1).copied().chain([buckets.end]);
             let spans = buckets.starts.iter().copied().zip(ends).zip(&buckets.labels);
@@ -234,19 +265,66 @@ fn cut(cut: &Cut<'_>) -> String {
     };
     // Before anything has happened there is no bucket, and a join with nothing is not SQL.
     let edges = match edges.is_empty() {
-        true => vec![edge(instant(window.from), window.from, window.from)],
+        true => vec![edge(instant(from), from, from)],
         false => edges,
     };
-    let columns: String = columns.iter().map(|column| format!("{column}, ")).collect();
     let momentary = match phase {
         Phase::Whole => " or (lasts_from = lasts_to and lasts_from = part_start)",
         _ => " and lasts_from < lasts_to",
     };
     format!(
-        "(\n{pad}  select {columns}part_at, part_start, part_end, greatest(lasts_from, part_start) as part_from, \
-         least(lasts_to, part_end) as part_to\n{pad}  from (\n{pad}    select {columns}{lasts_from} as lasts_from, \
-         {lasts_to} as lasts_to from (\n{pad}    {rows}\n{pad}    ) as lasting\n{pad}  ) as lasted\n{pad}  join (\n{pad}    \
-         {}\n{pad}  ) as buckets on lasts_from < part_end and lasts_to > part_start{momentary}\n{pad}) as parts",
-        edges.join(&format!("\n{pad}    union all ")),
+        "(\n{pad}    {lasted}\n{pad}  ) as lasted\n{pad}  join (\n{pad}    {}\n{pad}  ) as buckets on lasts_from < part_end and \
+         lasts_to > part_start{momentary}",
+        edges.join(&format!("\n{pad}    union all "))
+    )
+}
+
+// What lasts in a window once for each bucket it is in, of the first bucket, their width in microseconds and their number. A
+// join with thousands of buckets would compare each row with all of them; instead each decimal digit of how many buckets
+// further it reaches is a join with the ten digits, of which nearly every row keeps the 0 alone.
+fn counted(
+    lasted: &str,
+    columns: &str,
+    phase: Phase,
+    (from, last): (DateTime<Utc>, DateTime<Utc>),
+    (first, width, count): (DateTime<Utc>, i64, usize),
+    pad: &str,
+) -> String {
+    let instant = DIALECT.instant;
+    let (from, last, first) = (instant(from), instant(last), instant(first));
+    let meets = match phase {
+        Phase::Whole => {
+            format!("lasts_from < {last} and (lasts_to > {from} or lasts_from = lasts_to and lasts_from = {from})")
+        }
+        _ => format!("lasts_from < {last} and lasts_to > {from} and lasts_from < lasts_to"),
+    };
+    let nth = |x: String, less: &str| format!("(datediff('microsecond', {first}, {x}){less}) / {width}");
+    let mut placed = format!(
+        "select {columns}lasts_from, lasts_to, first_bucket, greatest(last_bucket - first_bucket, 0) as further, 0 as \
+         hop\n{pad}  from (\n{pad}  select {columns}lasts_from, lasts_to, {} as first_bucket, {} as last_bucket\n{pad}  from \
+         (\n{pad}    {lasted}\n{pad}  ) as lasted\n{pad}  where {meets}\n{pad}  ) as placed",
+        nth(format!("greatest(lasts_from, {from})"), ""),
+        nth(format!("least(lasts_to, {last})"), " - 1"),
+    );
+    let digits: Vec<String> = (0..10).map(|digit| format!("select {digit} as digit")).collect();
+    let digits = digits.join(" union all ");
+    let mut power = 1_usize;
+    while power.saturating_mul(10) < count {
+        power = power.saturating_mul(10);
+    }
+    while power > 0 {
+        placed = format!(
+            "select {columns}lasts_from, lasts_to, first_bucket, further, hop + digit * {power} as hop\n{pad}  from \
+             (\n{pad}  {placed}\n{pad}  offset 0) as hops_{power}\n{pad}  join ({digits}) as digits_{power} on hop + digit * \
+             {power} <= further"
+        );
+        power /= 10;
+    }
+    let start = |more: &str| format!("{first} + (first_bucket + hop{more}) * {width} * interval '1 microsecond'");
+    format!(
+        "(\n{pad}  select {columns}lasts_from, lasts_to, {0} as part_at, greatest({0}, {from}) as part_start, least({1}, {last}) \
+         as part_end\n{pad}  from (\n{pad}  {placed}\n{pad}  ) as counted\n{pad}  ) as lasted",
+        start(""),
+        start(" + 1"),
     )
 }

@@ -128,11 +128,7 @@ impl Redshift {
         let batches = batches?;
         notices.extend(statement.notices.iter().cloned());
         notices.extend(unread);
-        let unsure = (found.own_only == Some(true)).then(|| {
-            let mend = probe::mend_visibility(&found.user);
-            format!("the login `{}` sees only its own queries: {mend}", found.user)
-        });
-        Ok(Rows { batches, notices, sql: Some(sql), unsure, ..Rows::default() })
+        Ok(Rows { batches, notices, sql: Some(sql), unsure: hidden(&found), ..Rows::default() })
     }
 
     // How much of what is asked cannot be read here, in sentences.
@@ -173,6 +169,14 @@ impl Redshift {
         keys.truncate(limit);
         Ok(keys)
     }
+}
+
+// That only the login's own queries are seen, if so.
+fn hidden(found: &Found) -> Option<String> {
+    (found.own_only == Some(true)).then(|| {
+        let mend = probe::mend_visibility(&found.user);
+        format!("the login `{}` sees only its own queries: {mend}", found.user)
+    })
 }
 
 // The cluster's or workgroup's own name: what stands first in the host's. An address has none.
@@ -216,6 +220,10 @@ impl Warehouse for Redshift {
         Ok(collect::look(self, looking).await?)
     }
 
+    async fn hides(&self) -> Result<Option<String>, super::Error> {
+        Ok(hidden(self.found().await?.as_ref()))
+    }
+
     async fn sleeps(&self) -> Result<bool, super::Error> {
         Ok(self.serverless)
     }
@@ -238,6 +246,10 @@ impl Warehouse for Redshift {
         for view in probe::VIEWS {
             let Some(has) = found.views.get(view.name) else { continue };
             let serverless = found.serverless();
+            // A cluster has no usage of that kind, whether it shows an empty view of it or not.
+            if view.of == Of::Serverless && !serverless {
+                continue;
+            }
             match has {
                 Has::Columns(_) => {
                     let lacks: Vec<String> =
@@ -265,7 +277,9 @@ impl Warehouse for Redshift {
                         format!("there is no {}: {}; is this a Redshift?", view.name, view.costs),
                         None,
                     ),
-                    Of::Any => add("views", Some(false), format!("there is no {}: {}", view.name, view.costs), None),
+                    Of::Any | Of::Serverless => {
+                        add("views", Some(false), format!("there is no {}: {}", view.name, view.costs), None)
+                    }
                     Of::Provisioned if !serverless => {
                         add("views", Some(false), format!("there is no {}: {}", view.name, view.costs), None);
                     }

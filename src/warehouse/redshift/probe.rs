@@ -37,6 +37,8 @@ pub enum Of {
     Any,
     /// Provisioned clusters.
     Provisioned,
+    /// Serverless workgroups.
+    Serverless,
 }
 
 /// Every view that is read.
@@ -129,6 +131,30 @@ pub static VIEWS: &[View] = &[
         of: Of::Any,
         superusers: true,
         costs: "writes of transactions that were rolled back count as committed, so `freshness` can be too young",
+    },
+    View {
+        name: "sys_connection_log",
+        columns: &[
+            ("event", "varchar(50)"),
+            ("record_time", "timestamp"),
+            ("session_id", "integer"),
+            ("application_name", "varchar(250)"),
+        ],
+        of: Of::Any,
+        superusers: true,
+        costs: "`client`, the name of the application that sent a query, is not known",
+    },
+    View {
+        name: "sys_serverless_usage",
+        columns: &[
+            ("start_time", "timestamp"),
+            ("compute_seconds", "double precision"),
+            ("compute_capacity", "double precision"),
+            ("charged_seconds", "bigint"),
+        ],
+        of: Of::Serverless,
+        superusers: true,
+        costs: "what the workgroup was charged for is not known, so money needs `rpu` or `usd_per_hour` in its bill",
     },
     View {
         name: "svv_table_info",

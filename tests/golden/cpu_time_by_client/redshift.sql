@@ -1,1 +1,1 @@
--- error: redshift keeps the client's name in a log of connections that only superusers see
+-- error: redshift tells no processor time of every statement; a history that `lakeapm collect` fills has it from provisioned clusters

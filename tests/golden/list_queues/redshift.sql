@@ -1,1 +1,1 @@
--- error: the most at one instant is not worked out in redshift; ask its average, or a history that `lakeapm collect` fills
+-- error: who waits for whom is worked out from every statement of a queue; ask a history that `lakeapm collect` fills

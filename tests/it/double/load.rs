@@ -40,8 +40,8 @@ pub fn like(other: &Database) -> Database {
     database
 }
 
-/// What a Redshift records of a harvest: whole blocks, whole seconds of its processors, no schema of the session, no name
-/// of the client, no memory, no bytes of one table, texts without the blanks at their end.
+/// What a Redshift records of a harvest: whole blocks, whole seconds of its processors, no schema of the session, no
+/// memory, no bytes of one table, texts without the blanks at their end.
 pub fn recorded(harvest: &Harvest) -> Harvest {
     let mut recorded = harvest.clone();
     let mut sums: HashMap<Key, [i64; 4]> = HashMap::new();
@@ -64,7 +64,7 @@ pub fn recorded(harvest: &Harvest) -> Harvest {
         query.text.truncate(query.text.trim_end_matches(' ').len());
         query.error = query.error.as_deref().map(|error| cut(error, 512).trim_end_matches(' ').to_owned());
         query.schema = None;
-        query.client = None;
+        query.client = query.client.as_deref().map(|client| cut(client, 250).trim_end_matches(' ').to_owned());
         query.error_code = None;
         query.memory_bytes = None;
         query.cpu_us = query.cpu_us.filter(|_| has_slot(query)).map(|us| (us + 999_999) / 1_000_000 * 1_000_000);
@@ -190,8 +190,66 @@ pub fn load(database: &Database, harvest: &Harvest) {
             ],
         );
     }
+    connections(&mut tables, &queries);
     states(&mut tables, harvest);
     tables.insert(database);
+}
+
+// Each session when it begins, without a name; whenever it is called otherwise; and in between what no reader needs.
+fn connections(tables: &mut Tables, queries: &[&Query]) {
+    let mut sessions: BTreeMap<&str, Vec<&Query>> = BTreeMap::new();
+    for query in queries {
+        sessions.entry(query.session_id.as_deref().unwrap_or("0")).or_default().push(query);
+    }
+    for (session, mut queries) in sessions {
+        queries.sort_by_key(|query| query.started_at);
+        let mut log = |event: &str, query: &Query, before: i64, name: &str| {
+            let blank = || Cell::text("");
+            tables.row(
+                "sys_connection_log",
+                [
+                    Cell::text(event),
+                    Cell::time(query.started_at - TimeDelta::microseconds(before)),
+                    Cell::text("10.0.0.7"),
+                    Cell::text("50123"),
+                    Cell::raw(session),
+                    Cell::text(query.database.as_deref().unwrap_or("dev")),
+                    Cell::text(cut(query.user.as_deref().unwrap_or(""), 50)),
+                    Cell::text("password"),
+                    Cell::of(0),
+                    Cell::text("TLSv1.3"),
+                    blank(),
+                    Cell::of(0),
+                    blank(),
+                    blank(),
+                    blank(),
+                    Cell::text(name),
+                    blank(),
+                    blank(),
+                    blank(),
+                    Cell::of(2),
+                    blank(),
+                ],
+            );
+        };
+        let mut known = None;
+        for query in queries {
+            let name = query.client.as_deref().unwrap_or("");
+            if known == Some(name) {
+                continue;
+            }
+            // Who was called something is called nothing only in another session of the same number.
+            if known.is_none() || name.is_empty() {
+                log("disconnecting session", query, 3, known.unwrap_or(""));
+                log("initiating session", query, 2, "");
+                log("authenticated", query, 1, "");
+            }
+            if !name.is_empty() {
+                log("set application_name", query, 0, name);
+            }
+            known = Some(name);
+        }
+    }
 }
 
 fn status(query: &Query, nth: i64) -> &'static str {

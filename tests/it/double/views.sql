@@ -237,9 +237,18 @@ create table stored.sys_connection_log (
   user_name char(50),
   auth_method char(32),
   duration integer,
+  ssl_version char(50),
+  ssl_cipher char(128),
+  mtu integer,
+  ssl_compression char(64),
+  ssl_expansion char(64),
+  iam_auth_guid char(36),
   application_name char(250),
   driver_version char(64),
-  os_version char(64)
+  os_version char(64),
+  plugin_name char(32),
+  protocol_version integer,
+  global_session_id char(36)
 );
 
 -- Tables --------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A form is one of [`FORMATS`] that SQL can tell; its mapping to dimensions is that of the registry. A text with a comment
-//! of no such form, or with one at both ends, is [`ILLEGIBLE`], for a plain comment cannot be told
+//! of no such form, with one at both ends, or from a client whose name says something, is [`ILLEGIBLE`], for a plain comment cannot be told
 //! from a format that SQL does not know. Redshift's regular expressions are POSIX's, `regexp_substr` answers with an empty
 //! text what it does not find, and with `e` the first group of it.
 
@@ -175,7 +175,7 @@ impl<'a> Notes<'a> {
             columns.push(format!("{MAY_BE_CUT} as may_be_cut"));
         }
         if has(ILLEGIBLE) {
-            columns.push("rtrim(h.query_label) as beside".to_owned());
+            columns.extend(["rtrim(h.query_label) as beside", "c.application_name as called"].map(str::to_owned));
         }
         columns
     }
@@ -217,7 +217,8 @@ impl<'a> Notes<'a> {
         if has(ILLEGIBLE) {
             columns.push(format!(
                 "case when may_be_cut and form is null then 0 when noted is not null and form is null or replace(noted, note, \
-                 '') ~ '/[*]|--' or beside ~ '[:={{]' then 1 else 0 end as {ILLEGIBLE}"
+                 '') ~ '/[*]|--' or beside ~ '[:={{]' or called ~ '[:={{]|^(DBeaver|DataGrip) ' then 1 else 0 end as \
+                 {ILLEGIBLE}"
             ));
         }
         columns

@@ -39,10 +39,11 @@ enum Of {
     History,
     Users,
     Detail,
+    Connections,
 }
 
 /// The stored columns that Redshift records, in its own words; `h` is `sys_query_history`, `u` `pg_user`, `d` what
-/// `sys_query_detail` says of the whole statement. Texts are padded with blanks.
+/// `sys_query_detail` says of the whole statement, `c` what its session was called then. Texts are padded with blanks.
 const COLUMNS: &[(&str, Of, &str)] = &[
     ("warehouse", Of::History, "cast('redshift' as varchar)"),
     ("query_id", Of::History, "cast(h.query_id as varchar)"),
@@ -51,6 +52,7 @@ const COLUMNS: &[(&str, Of, &str)] = &[
     // A login that was dropped has no name any more.
     ("user", Of::Users, "coalesce(rtrim(u.usename), cast(h.user_id as varchar))"),
     ("database", Of::History, "nullif(rtrim(h.database_name), '')"),
+    ("client", Of::Connections, "c.application_name"),
     ("queue", Of::History, "nullif(rtrim(h.service_class_name), '')"),
     ("label", Of::History, "nullif(nullif(rtrim(h.query_label), ''), 'default')"),
     (
@@ -93,7 +95,6 @@ const COLUMNS: &[(&str, Of, &str)] = &[
 
 /// What Redshift does not record, as lists show it.
 const MISSING: &[(&str, &str)] = &[
-    ("client", "varchar"),
     ("schema", "varchar"),
     ("error_code", "varchar"),
     ("fingerprint", "varchar"),
@@ -191,6 +192,10 @@ fn query(wanted: &Wanted<'_>) -> String {
         columns.extend(notes.base());
         shown.extend(notes.outer());
     }
+    // What the client is called can be an annotation, too.
+    if has(ILLEGIBLE) {
+        of.push(Of::Connections);
+    }
     let mut from = "sys_query_history as h".to_owned();
     if of.contains(&Of::Users) {
         from.push_str("\n  left join pg_user as u on u.usesysid = h.user_id");
@@ -208,11 +213,29 @@ fn query(wanted: &Wanted<'_>) -> String {
             instant(wanted.window.from - LONGEST),
         ));
     }
+    if of.contains(&Of::Connections) {
+        from.push_str(&connections(wanted.window));
+    }
     let base = format!("select\n    {}\n  from {from}\n  where {}", columns.join(",\n    "), within(wanted.window));
     match notes {
         None => format!("(\n  {base}\n) as query"),
         Some(notes) => format!("(\n  select\n    {}\n  from {}\n) as query", shown.join(",\n    "), notes.read(&base)),
     }
+}
+
+// What each session was called from when to when. The number of one that is over is given to another, which begins without
+// a name; a session can have been open for longer than any window.
+// <https://docs.aws.amazon.com/redshift/latest/dg/SYS_CONNECTION_LOG.html>
+fn connections(window: &Window) -> String {
+    format!(
+        "\n  left join (\n    select session_id, application_name, named_at, lead(named_at) over (partition by session_id order by \
+         named_at, named) as renamed_at\n    from (\n      select session_id, nullif(rtrim(application_name), '') as \
+         application_name, record_time as named_at, case when rtrim(application_name) <> '' then 1 else 0 end as named\n      from \
+         sys_connection_log\n      where record_time < {} and (rtrim(application_name) <> '' or rtrim(event) = 'initiating \
+         session')\n    ) as names\n  ) as c on c.session_id = h.session_id and c.named_at <= h.start_time and (c.renamed_at is null \
+         or c.renamed_at > h.start_time)",
+        instant(window.to)
+    )
 }
 
 // A statement and each table it reads or writes. An update deletes as many rows as it inserts.
