@@ -18,7 +18,7 @@ use toml::{Spanned, Value};
 
 pub use link::Link;
 pub use names::{Name, Names, Place};
-pub use reach::{Auth, Aws, Collecting, Inherit, Mode, Tls, TlsMode};
+pub use reach::{Auth, Aws, Collecting, Inherit, Mode, Store, Tls, TlsMode};
 
 use crate::{
     annotation::{self, Privacy, Reader, Secret},
@@ -58,8 +58,10 @@ pub struct Settings {
     pub allow_wake: bool,
     /// What the collector does.
     pub collect: Collecting,
-    /// The folder of the history.
+    /// The folder of the history, or its address in an object store, such as `s3://bucket/folder`.
     pub history: Option<PathBuf>,
+    /// How that store is reached.
+    pub store: Store,
     /// Users' own rules: what fills a dimension when queries are stored, and whose queries are when they are read.
     pub rules: Vec<annotation::Rule>,
     /// What the warehouses cost, and when; [`cost::Bill::new`] reads it.
@@ -217,7 +219,7 @@ pub enum Error {
     #[error(transparent)]
     Names(#[from] names::Error),
     /// The settings name no history.
-    #[error("the settings {} name no history; expected `history = \"/path/to/folder\"`", .0.display())]
+    #[error("the settings {} name no history; expected `history = \"/path/to/folder\"` or `history = \"s3://bucket/folder\"`", .0.display())]
     NoHistory(PathBuf),
 }
 

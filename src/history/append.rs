@@ -29,7 +29,7 @@ use parquet::{
 
 use super::{
     Error, History,
-    manifest::{self, Collected, Entry, Manifest, Used},
+    manifest::{self, Collected, Entry, Label, Manifest, Used},
     private::conceal,
     record::{Harvest, Query},
     schema::{self, Promoted, QueryRows, Table},
@@ -158,7 +158,7 @@ impl History {
         let gone = self.leave_out(&folder, &mut manifest, keys)?;
         if gone > 0 {
             manifest.generation += 1;
-            manifest.replace(&folder)?;
+            self.publish(&folder, &manifest)?;
         }
         Ok(gone)
     }
@@ -175,9 +175,10 @@ impl History {
         fs::create_dir_all(&folder).map_err(|cause| Error::Io { path: folder.clone(), cause })?;
         let mut manifest = Manifest::read(&folder)?;
         if manifest == Manifest::default() {
-            manifest.replace(&folder)?;
+            self.publish(&folder, &manifest)?;
         }
         let generation = manifest.generation + 1;
+        let label = self.label(generation);
         remove_unnamed(&folder, &manifest.kept(Utc::now()));
 
         day.queries.sort_by_key(|query| (query.ended_at, query.started_at));
@@ -187,7 +188,7 @@ impl History {
         appended.corrected += self.leave_out(&folder, &mut manifest, keys)?;
 
         let names = AtomicU32::new(0);
-        let target = |table| Target { folder: &folder, table, generation, names: &names };
+        let target = |table| Target { folder: &folder, table, label, names: &names };
         let mut written = write_queries(&day.queries, reader, &target(Table::Query))?;
         for (table, batch) in [
             (Table::Touch, (!day.touches.is_empty()).then(|| schema::touches(&day.touches))),
@@ -219,16 +220,16 @@ impl History {
         }
         manifest.generation = generation;
         manifest::sync_folder(&folder).map_err(|cause| Error::Io { path: folder.clone(), cause })?;
-        manifest.replace(&folder)
+        self.publish(&folder, &manifest)
     }
 
     // Takes the queries that are about to be written out of the files that have them, by writing those files anew.
     pub(super) fn leave_out(&self, folder: &Path, manifest: &mut Manifest, keys: &Keys) -> Result<u64, Error> {
-        let generation = manifest.generation + 1;
+        let label = self.label(manifest.generation + 1);
         let names = AtomicU32::new(1 << 16);
         let mut corrected = 0;
         for entry in manifest.files.iter_mut().filter(|entry| matches!(entry.table, Table::Query | Table::Touch)) {
-            let gone = self.rewrite(folder, entry, keys, generation, &names)?;
+            let gone = self.rewrite(folder, entry, keys, label, &names)?;
             if entry.table == Table::Query {
                 corrected += gone;
             }
@@ -243,12 +244,16 @@ impl History {
         folder: &Path,
         entry: &mut Entry,
         keys: &Keys,
-        generation: u64,
+        label: Label,
         names: &AtomicU32,
     ) -> Result<u64, Error> {
         let path = folder.join(&entry.name);
+        if !keys.reach(entry) {
+            return Ok(0);
+        }
+        self.here([(path.clone(), &*entry)])?;
         // A damaged file stays as it is: written anew it would have a checksum again and look whole.
-        if !keys.reach(entry) || self.verdict(&path, entry).is_some() {
+        if self.verdict(&path, entry).is_some() {
             return Ok(0);
         }
         let failed = |cause: &dyn std::fmt::Display| Error::write(&path, cause);
@@ -268,7 +273,7 @@ impl History {
             return Ok(0);
         }
         let whole = open()?;
-        let target = Target { folder, table: entry.table, generation, names };
+        let target = Target { folder, table: entry.table, label, names };
         let mut file = target.create(plain(whole.schema()), entry.keys.clone())?;
         for (batch, kept) in whole.build().map_err(|cause| failed(&cause))?.zip(&kept) {
             let batch = batch.and_then(|batch| filter_record_batch(&batch, kept)).map_err(|cause| failed(&cause))?;
@@ -479,14 +484,14 @@ fn hash(value: impl Hash) -> u64 {
 pub(super) struct Target<'a> {
     pub(super) folder: &'a Path,
     pub(super) table: Table,
-    pub(super) generation: u64,
+    pub(super) label: Label,
     pub(super) names: &'a AtomicU32,
 }
 
 impl Target<'_> {
     pub(super) fn create(&self, schema: SchemaRef, keys: Promoted) -> Result<Writing, Error> {
         let nth = self.names.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}-{}-{nth}.parquet", self.table.name(), self.generation);
+        let name = format!("{}-{}-{nth}.parquet", self.table.name(), self.label);
         let path = self.folder.join(&name);
         let temporary = self.folder.join(format!("{name}.new"));
         let file = File::create(&temporary).map_err(|cause| Error::Io { path: temporary.clone(), cause })?;

@@ -29,7 +29,7 @@ use tempfile::TempDir;
 use super::{
     Entry, Error, History,
     append::{FILE_ROWS, SAMPLE_ROWS, Target, promoted, remove_unnamed},
-    manifest::{self, Manifest},
+    manifest::{self, Label, Manifest},
     rollups::{self, Rolling},
     schema::{self, Promoted, Table},
     settle::batches,
@@ -97,6 +97,7 @@ impl History {
         let folder = self.day_folder(of.date);
         let Mergeable { date, table, mut files } = of;
         // A damaged one stays as it is: written anew it would have a checksum again and look whole.
+        self.here(files.iter().map(|entry| (folder.join(&entry.name), entry)))?;
         files.retain(|entry| self.verdict(&folder.join(&entry.name), entry).is_none());
         if files.len() < 2 {
             return Ok(None);
@@ -155,17 +156,18 @@ impl History {
         let before = if table == Table::Query { hashes()? } else { BTreeMap::new() };
         remove_unnamed(&folder, &manifest.kept(Utc::now()));
         manifest.generation += 1;
+        let label = self.label(manifest.generation);
         let failed = |cause| Error::Io { path: folder.clone(), cause };
         for (nth, entry) in made.iter_mut().enumerate() {
             let there = scratch.path().join(&entry.name);
-            entry.name = format!("{}-{}-{nth}.parquet", table.name(), manifest.generation);
+            entry.name = format!("{}-{}-{nth}.parquet", table.name(), label);
             fs::rename(there, folder.join(&entry.name)).map_err(failed)?;
         }
         manifest.files.retain(|entry| !files.contains(entry));
         manifest.files.extend(made);
         manifest.files.sort_by(|a, b| (a.table, a.min_end, &a.name).cmp(&(b.table, b.min_end, &b.name)));
         manifest::sync_folder(&folder).map_err(failed)?;
-        manifest.replace(&folder)?;
+        self.publish(&folder, &manifest)?;
 
         // Should it stop in between, those days are settled and added up anew, to the same sums.
         let after = if table == Table::Query { hashes()? } else { BTreeMap::new() };
@@ -186,7 +188,7 @@ impl History {
             }
             if holds || rolls {
                 manifest.generation += 1;
-                manifest.replace(&folder)?;
+                self.publish(&folder, &manifest)?;
             }
         }
         Ok(true)
@@ -204,9 +206,13 @@ impl History {
             for folder in folders {
                 let manifest = Manifest::read(&folder)?;
                 remove_unnamed(&folder, &manifest.kept(Utc::now()));
-                manifest.replace(&folder)?;
+                self.publish(&folder, &manifest)?;
             }
             self.forget_gone();
+        }
+        if let Some(mirror) = self.mirror.as_ref().filter(|mirror| mirror.is_untidy()) {
+            let _lock = self.lock()?;
+            mirror.tidy(|folder| self.every(folder))?;
         }
         Ok(())
     }
@@ -316,7 +322,7 @@ impl Merging {
         if self.open.is_empty() {
             return Ok(false);
         }
-        let target = Target { folder: self.scratch.path(), table: self.table, generation: 0, names: &self.names };
+        let target = Target { folder: self.scratch.path(), table: self.table, label: Label::default(), names: &self.names };
         let mut file = target.create(self.schema.clone(), self.keys.clone())?;
         let mut room = FILE_ROWS;
         while room > 0 && !self.open.is_empty() {

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Appended, Error, History,
     append::{KEY, Keys, Target, key_of, keys_of, plain, remove_unnamed, write_part},
-    manifest::{self, Entry, Manifest, holds_data},
+    manifest::{self, Entry, Left, Manifest, holds_data},
     record::{Look, Query, Status},
     schema::{self, Promoted, Table},
     settle::{Columns, batches, text},
@@ -43,6 +43,9 @@ const ATTEMPTS: usize = 5;
 struct Flight {
     generation: u64,
     looks: Vec<Looked>,
+    /// In a store, files that earlier manifests named: who reads begins with a manifest that is some seconds old.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    left: Vec<Left>,
 }
 
 /// The last look at a warehouse.
@@ -79,23 +82,28 @@ impl Flight {
         Flight::read(folder).unwrap_or_else(|_| Flight {
             generation: u64::try_from(Utc::now().timestamp()).unwrap_or_default(),
             looks: Vec::new(),
+            left: Vec::new(),
         })
     }
 
-    fn kept(&self) -> HashSet<&str> {
+    fn named(&self) -> impl Iterator<Item = &str> {
         let files = self.looks.iter().flat_map(|look| look.running.iter().chain(&look.missed));
-        files.map(|entry| entry.name.as_str()).collect()
+        files.map(|entry| entry.name.as_str())
     }
 
-    fn replace(&self, folder: &Path) -> Result<(), Error> {
-        let failed = |cause: &dyn std::fmt::Display| Error::Manifest {
-            path: folder.join(manifest::NAME),
-            cause: cause.to_string(),
-        };
-        let bytes = serde_json::to_vec_pretty(self).map_err(|cause| failed(&cause))?;
-        manifest::sync_folder(folder).map_err(|cause| failed(&cause))?;
-        manifest::write_whole(folder, manifest::NAME, &bytes)
+    fn every(&self) -> HashSet<String> {
+        self.named().chain(self.left.iter().map(|left| left.name.as_str())).map(str::to_owned).collect()
     }
+
+    fn kept(&self, now: DateTime<Utc>) -> HashSet<&str> {
+        let left = self.left.iter().filter(|left| left.stays(now)).map(|left| left.name.as_str());
+        self.named().chain(left).collect()
+    }
+}
+
+/// Every file of the folder that may be read; none if that cannot be known.
+pub(super) fn every(folder: &Path) -> Option<HashSet<String>> {
+    Some(Flight::read(folder).ok()?.every())
 }
 
 /// What is in flight, as the last look at each warehouse saw it.
@@ -170,6 +178,10 @@ impl History {
         let mut found = InFlight::default();
         for _ in 0..ATTEMPTS {
             found = InFlight::default();
+            if let Err(error) = self.look_at_store() {
+                found.notices.push(format!("what is in flight is left out: {error}"));
+                return found;
+            }
             let flight = match Flight::read(&folder) {
                 Ok(flight) => flight,
                 Err(error) => {
@@ -180,21 +192,46 @@ impl History {
             for look in flight.looks.iter().filter(|look| seen.is_none_or(|seen| look.at < seen)) {
                 found.looks.push((look.warehouse.clone(), look.at));
                 if let Some(entry) = &look.running {
-                    match read(&folder.join(&entry.name), entry) {
+                    let path = folder.join(&entry.name);
+                    let here = self.here([(path.clone(), entry)]).map_err(|error| error.to_string());
+                    match here.and_then(|()| read(&path, entry)) {
                         Ok(rows) => found.rows.extend(rows),
                         Err(reason) => found.notices.push(format!(
                             "{} is left out ({} rows): {reason}",
-                            folder.join(&entry.name).display(),
+                            self.shown(&path),
                             entry.rows
                         )),
                     }
                 }
             }
-            if found.notices.is_empty() || Flight::read(&folder).is_ok_and(|now| now == flight) {
+            if found.notices.is_empty() {
+                break;
+            }
+            if let Some(mirror) = &self.mirror {
+                // It may be that a look was replaced since.
+                let _ = mirror.look_again();
+            }
+            if Flight::read(&folder).is_ok_and(|now| now == flight) {
                 break;
             }
         }
         found
+    }
+
+    fn replace_flight(&self, folder: &Path, flight: &Flight) -> Result<(), Error> {
+        let failed = |cause: io::Error| Error::Manifest { path: folder.join(manifest::NAME), cause: cause.to_string() };
+        manifest::sync_folder(folder).map_err(failed)?;
+        let before = Flight::to_replace(folder);
+        if self.mirror.is_none() {
+            return self.replace(folder, flight, &HashSet::new(), &HashSet::new());
+        }
+        let now = Utc::now();
+        let named: HashSet<&str> = flight.named().collect();
+        let gone = before.named().map(|name| Left { name: name.to_owned(), at: now });
+        let left = before.left.iter().filter(|left| left.stays(now)).cloned().chain(gone);
+        let left = left.filter(|left| !named.contains(left.name.as_str())).collect();
+        let next = Flight { left, ..flight.clone() };
+        self.replace(folder, &next, &before.every(), &next.every())
     }
 
     /// A look that was later than the clock is now is no later than that, so that the next one replaces it. The caller holds
@@ -206,7 +243,7 @@ impl History {
         let Some(look) = later.next() else { return Ok(()) };
         look.at = now;
         flight.generation += 1;
-        flight.replace(&folder)
+        self.replace_flight(&folder, &flight)
     }
 
     /// Takes what has ended out of what is in flight. The caller holds the lock.
@@ -217,18 +254,18 @@ impl History {
         }
         // A damaged one is left to the next look.
         let Ok(mut flight) = Flight::read(&folder) else { return Ok(()) };
-        remove_unnamed(&folder, &flight.kept());
+        remove_unnamed(&folder, &flight.kept(Utc::now()));
         flight.generation += 1;
-        let names = AtomicU32::new(0);
+        let (names, label) = (AtomicU32::new(0), self.label(flight.generation));
         let mut gone = 0;
         for look in &mut flight.looks {
             for entry in look.running.iter_mut().chain(&mut look.missed) {
-                gone += self.rewrite(&folder, entry, ended, flight.generation, &names)?;
+                gone += self.rewrite(&folder, entry, ended, label, &names)?;
             }
             look.running.take_if(|entry| entry.rows == 0);
             look.missed.retain(|entry| entry.rows > 0);
         }
-        if gone > 0 { flight.replace(&folder) } else { Ok(()) }
+        if gone > 0 { self.replace_flight(&folder, &flight) } else { Ok(()) }
     }
 
     /// Puts a look in the place of the one before. The caller holds the lock; `ended` are queries that are stored already.
@@ -242,7 +279,7 @@ impl History {
         let folder = self.root.join(FOLDER);
         fs::create_dir_all(&folder).map_err(|cause| Error::Io { path: folder.clone(), cause })?;
         let mut flight = Flight::to_replace(&folder);
-        remove_unnamed(&folder, &flight.kept());
+        remove_unnamed(&folder, &flight.kept(Utc::now()));
         let place = flight.looks.iter().position(|known| known.warehouse == look.warehouse);
         let before = place.map(|place| flight.looks.remove(place));
         if before.as_ref().is_some_and(|before| before.at > look.at) {
@@ -275,7 +312,7 @@ impl History {
             }
         }
 
-        let names = AtomicU32::new(0);
+        let (names, label) = (AtomicU32::new(0), self.label(flight.generation));
         let mut looked = Looked { warehouse: look.warehouse.clone(), at: look.at, running: None, missed: Vec::new() };
         if let Some(before) = before {
             let mut missed: Vec<Entry> = before.running.into_iter().collect();
@@ -285,19 +322,21 @@ impl History {
                 false => self.lose(&folder, &before.missed, &seen, appended)?,
             }
             for mut entry in missed {
-                if self.verdict(&folder.join(&entry.name), &entry).is_none() {
-                    self.rewrite(&folder, &mut entry, &seen, flight.generation, &names)?;
+                let path = folder.join(&entry.name);
+                self.here([(path.clone(), &entry)])?;
+                if self.verdict(&path, &entry).is_none() {
+                    self.rewrite(&folder, &mut entry, &seen, label, &names)?;
                     looked.missed.extend(Some(entry).filter(|entry| entry.rows > 0));
                 }
             }
         }
         if !running.is_empty() {
-            let target = Target { folder: &folder, table: Table::Query, generation: flight.generation, names: &names };
+            let target = Target { folder: &folder, table: Table::Query, label, names: &names };
             looked.running = Some(write_part(&running, reader, &target)?);
         }
         flight.looks.push(looked);
         flight.looks.sort_by(|a, b| a.warehouse.cmp(&b.warehouse));
-        flight.replace(&folder)
+        self.replace_flight(&folder, &flight)
     }
 
     // Which of these queries are stored, and whether as lost.
@@ -314,6 +353,7 @@ impl History {
             let Ok(manifest) = self.manifest(&folder) else { continue };
             for entry in manifest.files.iter().filter(|entry| entry.table == Table::Query && keys.reach(entry)) {
                 let path = folder.join(&entry.name);
+                self.here([(path.clone(), entry)])?;
                 if self.verdict(&path, entry).is_some() {
                     continue;
                 }
@@ -338,6 +378,7 @@ impl History {
         for entry in missed {
             let path = folder.join(&entry.name);
             let Some(last) = DateTime::from_timestamp_micros(entry.max_end) else { continue };
+            self.here([(path.clone(), entry)])?;
             let Ok(file) = checked(&path, entry) else { continue };
             let rows = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.build());
             let mut lost = Vec::new();
@@ -363,16 +404,16 @@ impl History {
             fs::create_dir_all(&folder).map_err(|cause| Error::Io { path: folder.clone(), cause })?;
             let mut manifest = Manifest::read(&folder)?;
             if manifest == Manifest::default() {
-                manifest.replace(&folder)?;
+                self.publish(&folder, &manifest)?;
             }
             remove_unnamed(&folder, &manifest.kept(Utc::now()));
             self.leave_out(&folder, &mut manifest, &keys)?;
             manifest.generation += 1;
-            let names = AtomicU32::new(0);
+            let (names, label) = (AtomicU32::new(0), self.label(manifest.generation));
             for (promoted, batches) in files {
                 let Some(first) = batches.first() else { continue };
                 let target =
-                    Target { folder: &folder, table: Table::Query, generation: manifest.generation, names: &names };
+                    Target { folder: &folder, table: Table::Query, label, names: &names };
                 let mut file = target.create(plain(&first.schema()), promoted)?;
                 for batch in &batches {
                     file.write(batch)?;
@@ -384,7 +425,7 @@ impl History {
             }
             manifest.files.sort_by(|a, b| (a.table, a.min_end, &a.name).cmp(&(b.table, b.min_end, &b.name)));
             manifest::sync_folder(&folder).map_err(|cause| Error::Io { path: folder.clone(), cause })?;
-            manifest.replace(&folder)?;
+            self.publish(&folder, &manifest)?;
         }
         Ok(())
     }

@@ -10,10 +10,24 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, schema::Table, without};
+use super::{Error, History, schema::Table, store, without};
 
 /// The name of the manifest in a day folder.
 pub const NAME: &str = "manifest.json";
+
+/// What the names of new files have of the manifest that will name them: its generation, and in a store, where two who
+/// write at once would otherwise take the same name, something by chance.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Label(u64, Option<u64>);
+
+impl std::fmt::Display for Label {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Label(generation, None) => write!(f, "{generation}"),
+            Label(generation, Some(chance)) => write!(f, "{generation}-{chance:016x}"),
+        }
+    }
+}
 
 /// The files of one day, replaced as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -58,7 +72,7 @@ const STAYS: TimeDelta = TimeDelta::minutes(10);
 
 impl Left {
     // A clock that was set back keeps nothing for good.
-    fn stays(&self, now: DateTime<Utc>) -> bool {
+    pub(super) fn stays(&self, now: DateTime<Utc>) -> bool {
         (now - self.at).abs() < STAYS
     }
 }
@@ -182,16 +196,62 @@ impl Manifest {
         self.left.iter().any(|left| !left.stays(now))
     }
 
-    /// Puts this manifest in the place of the folder's; what that one named and this one does not stays for a while.
-    pub fn replace(&self, folder: &Path) -> Result<(), Error> {
-        let (before, now) = (Manifest::read(folder)?, Utc::now());
+    /// This manifest in the place of the one before: what that one named and this one does not stays for a while.
+    pub(super) fn after(&self, before: &Manifest, now: DateTime<Utc>) -> Manifest {
         let named: HashSet<&str> = self.named().map(|entry| entry.name.as_str()).collect();
         let gone = before.named().map(|entry| Left { name: entry.name.clone(), at: now });
         let left = before.left.iter().filter(|left| left.stays(now)).cloned().chain(gone);
         let left = left.filter(|left| !named.contains(left.name.as_str())).collect();
-        let bytes = serde_json::to_vec_pretty(&Manifest { left, ..self.clone() })
+        Manifest { left, ..self.clone() }
+    }
+}
+
+impl History {
+    /// What the files of the next manifest are called by.
+    pub(super) fn label(&self, generation: u64) -> Label {
+        Label(generation, self.mirror.as_ref().map(|_| store::nonce()))
+    }
+
+    /// Every file of a folder that may be read; none if that cannot be known.
+    pub(super) fn every(&self, folder: &Path) -> Option<HashSet<String>> {
+        if folder.ends_with(super::flight::FOLDER) {
+            return super::flight::every(folder);
+        }
+        let manifest = Manifest::read(folder).ok()?;
+        let left = manifest.left.iter().map(|left| left.name.clone());
+        Some(manifest.named().map(|entry| entry.name.clone()).chain(left).collect())
+    }
+
+    /// Puts a manifest in the place of the folder's. The caller holds the lock.
+    pub(super) fn publish(&self, folder: &Path, manifest: &Manifest) -> Result<(), Error> {
+        let (before, now) = (Manifest::read(folder)?, Utc::now());
+        let next = manifest.after(&before, now);
+        let names = |manifest: &Manifest| -> HashSet<String> {
+            let left = manifest.left.iter().map(|left| left.name.clone());
+            manifest.named().map(|entry| entry.name.clone()).chain(left).collect()
+        };
+        self.replace(folder, &next, &names(&before), &names(&next))
+    }
+
+    /// Puts what names files in the place of what named them before. In a store the new files come first, and those that
+    /// nobody reads any more go before they are forgotten.
+    pub(super) fn replace(
+        &self,
+        folder: &Path,
+        manifest: &impl Serialize,
+        before: &HashSet<String>,
+        now: &HashSet<String>,
+    ) -> Result<(), Error> {
+        let bytes = serde_json::to_vec_pretty(manifest)
             .map_err(|cause| Error::Manifest { path: folder.join(NAME), cause: cause.to_string() })?;
-        write_whole(folder, NAME, &bytes)
+        let Some(mirror) = &self.mirror else { return write_whole(folder, NAME, &bytes) };
+        let new: Vec<String> = now.difference(before).cloned().collect();
+        mirror.remove(folder, before.difference(now).cloned().collect());
+        let put = mirror.put(folder, new.clone()).and_then(|()| mirror.replace(folder, bytes));
+        if let Err(store::Error::Changed { .. }) = put {
+            mirror.remove(folder, new);
+        }
+        Ok(put?)
     }
 }
 

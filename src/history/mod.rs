@@ -23,12 +23,14 @@ mod append;
 mod compact;
 mod flight;
 mod manifest;
+mod mirror;
 mod private;
 mod rates;
 pub mod record;
 mod rollups;
 pub mod schema;
 mod settle;
+mod store;
 mod tables;
 mod tally;
 
@@ -53,9 +55,11 @@ pub use rates::Rates;
 pub use rollups::{Hours, Rollable, RolledDay, Rolling};
 pub use schema::Table;
 pub use settle::Settling;
+pub use store::{Error as StoreError, is_address};
 pub use tally::{Minute, Minutes, Step, Waits};
 
-use crate::cost;
+use crate::{cost, settings::Settings};
+use mirror::Mirror;
 
 /// What went wrong with a history.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +120,12 @@ pub enum Error {
         /// What they said.
         cause: String,
     },
+    /// The store that the history is in.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is a store, and no history in it.
+    #[error("no history at {0}; `lakeapm collect` makes one when it collects into it")]
+    Nothing(String),
     /// A writing thread died.
     #[error("a writing thread stopped unexpectedly; nothing of this append is visible, and it can be tried again")]
     Panicked,
@@ -180,6 +190,21 @@ impl DemoClock {
 /// The right to collect from a warehouse into a history, as long as it lives.
 #[derive(Debug)]
 pub struct Lease {
+    claim: Option<store::Claim>,
+    _file: File,
+}
+
+impl Lease {
+    /// Whether it still is this process's. In an object store it can be lost: to another machine's process, once the store
+    /// was not reached for half a minute.
+    pub fn holds(&self) -> bool {
+        self.claim.as_ref().is_none_or(store::Claim::holds)
+    }
+}
+
+// The right to write, which one process has at a time.
+struct Lock<'a> {
+    _writing: Option<mirror::Writing<'a>>,
     _file: File,
 }
 
@@ -187,6 +212,8 @@ pub struct Lease {
 #[derive(Debug)]
 pub struct History {
     root: PathBuf,
+    // Of a history in an object store: what of it is in the folder.
+    mirror: Option<Mirror>,
     meta: Meta,
     swap: Vec<String>,
     checked: Mutex<HashMap<PathBuf, Arc<Mutex<Option<Checked>>>>>,
@@ -263,7 +290,86 @@ impl History {
         }
         // The engine takes every path from the root of the file system.
         let root = fs::canonicalize(root).map_err(|cause| Error::Io { path: root.to_owned(), cause })?;
-        Ok(History { root, meta, swap: Vec::new(), checked: Mutex::default(), manifests: Mutex::default() })
+        Ok(History {
+            root,
+            mirror: None,
+            meta,
+            swap: Vec::new(),
+            checked: Mutex::default(),
+            manifests: Mutex::default(),
+        })
+    }
+
+    /// The history at a place: in a folder, or at the address of an object store, `s3://bucket/folder`, which the settings
+    /// and the environment say how to reach.
+    ///
+    /// Asks the store, so it belongs on a thread that may block.
+    pub fn open_at(place: &Path, settings: &Settings) -> Result<History, Error> {
+        match store::Address::parse(place)? {
+            None => History::open(place),
+            Some(address) => History::of_store(Mirror::open(address, settings)?),
+        }
+    }
+
+    /// The same; a new one where there is none.
+    pub fn open_or_create_at(place: &Path, settings: &Settings) -> Result<History, Error> {
+        match store::Address::parse(place)? {
+            None => History::open_or_create(place),
+            Some(_) => match History::open_at(place, settings) {
+                Err(Error::Nothing(_)) => History::create_at(place, settings, None),
+                opened => opened,
+            },
+        }
+    }
+
+    /// A new, empty history at a place; in an object store, the one that is there already if there is one.
+    pub fn create_at(place: &Path, settings: &Settings, demo: Option<DemoClock>) -> Result<History, Error> {
+        let Some(address) = store::Address::parse(place)? else { return History::create(place, demo) };
+        let mirror = Mirror::open(address, settings)?;
+        let meta = Meta { version: VERSION, demo, bill: Vec::new(), salt: None };
+        mirror.create_meta(serde_json::to_vec_pretty(&meta).map_err(|cause| Error::write(place, cause))?)?;
+        History::of_store(mirror)
+    }
+
+    fn of_store(mirror: Mirror) -> Result<History, Error> {
+        if !mirror.bring_meta()? {
+            return Err(Error::Nothing(mirror.at()));
+        }
+        let opened = History::open(mirror.root())?;
+        let history = History { mirror: Some(mirror), ..opened };
+        history.look_at_store()?;
+        Ok(history)
+    }
+
+    /// Where it is: the folder, or the address in the object store.
+    pub fn place(&self) -> String {
+        self.mirror.as_ref().map_or_else(|| self.root.display().to_string(), Mirror::at)
+    }
+
+    /// Whether files can be listed, written and removed where it is; what went wrong with each that cannot.
+    pub fn try_out(&self) -> [Result<(), Error>; 3] {
+        match &self.mirror {
+            Some(mirror) => mirror.try_out().map(|tried| tried.map_err(Error::Store)),
+            None => {
+                let made = tempfile::Builder::new().prefix(".lakeapm-").tempfile_in(&self.root);
+                let made = made.map_err(|cause| Error::Io { path: self.root.clone(), cause });
+                [self.days().map(drop), made.map(drop), Ok(())]
+            }
+        }
+    }
+
+    fn look_at_store(&self) -> Result<(), Error> {
+        Ok(self.mirror.as_ref().map_or(Ok(()), Mirror::look)?)
+    }
+
+    // Brings what is in a store and not here. What the store does not have stays missing.
+    fn here<'a>(&self, files: impl IntoIterator<Item = (PathBuf, &'a Entry)>) -> Result<(), Error> {
+        Ok(self.mirror.as_ref().map_or(Ok(()), |mirror| mirror.here(files))?)
+    }
+
+    // A file as people know it.
+    fn shown(&self, path: &Path) -> String {
+        self.mirror.as_ref().map_or_else(|| path.display().to_string(), |mirror| mirror.shown(path))
     }
 
     /// A new, empty history in a folder that is empty or not there.
@@ -308,12 +414,13 @@ impl History {
     }
 
     // Held until the file is closed; the operating system gives it back when the process dies.
-    fn lock(&self) -> Result<File, Error> {
+    fn lock(&self) -> Result<Lock<'_>, Error> {
         let path = self.root.join("lakeapm.lock");
         let failed = |cause| Error::Io { path: path.clone(), cause };
         let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
         file.lock().map_err(failed)?;
-        Ok(file)
+        let writing = self.mirror.as_ref().map(Mirror::write).transpose()?;
+        Ok(Lock { _writing: writing, _file: file })
     }
 
     /// The history in a folder; a new one where there is none and the folder is empty or not there.
@@ -372,7 +479,7 @@ impl History {
             manifest.collected.retain(|interval| interval.from < interval.to);
             if manifest.collected != before {
                 manifest.generation += 1;
-                manifest.replace(&folder)?;
+                self.publish(&folder, &manifest)?;
             }
         }
         self.unsee(warehouse, from)
@@ -381,6 +488,9 @@ impl History {
     /// Removes the days before a date; how many there were.
     pub fn expire(&self, before: NaiveDate) -> Result<usize, Error> {
         let _lock = self.lock()?;
+        if let Some(mirror) = &self.mirror {
+            return Ok(mirror.expire(before)?);
+        }
         let old: Vec<NaiveDate> = self.days()?.into_iter().filter(|date| *date < before).collect();
         for date in &old {
             let folder = self.day_folder(*date);
@@ -393,11 +503,15 @@ impl History {
     /// The operating system gives it back when the process dies.
     pub fn lease(&self, warehouse: &str) -> Result<Option<Lease>, Error> {
         let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-        let path = self.root.join(format!("lakeapm.{}.collector", warehouse.chars().map(plain).collect::<String>()));
+        let name = format!("lakeapm.{}.collector", warehouse.chars().map(plain).collect::<String>());
+        let path = self.root.join(&name);
         let failed = |cause| Error::Io { path: path.clone(), cause };
         let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Lease { _file: file })),
+            Ok(()) => match &self.mirror {
+                None => Ok(Some(Lease { claim: None, _file: file })),
+                Some(mirror) => Ok(mirror.lease(&name)?.map(|claim| Lease { claim: Some(claim), _file: file })),
+            },
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(cause)) => Err(failed(cause)),
         }
@@ -405,6 +519,7 @@ impl History {
 
     /// The days that have a folder, in order.
     pub fn days(&self) -> Result<Vec<NaiveDate>, Error> {
+        self.look_at_store()?;
         let failed = |cause| Error::Io { path: self.root.clone(), cause };
         let mut days: Vec<NaiveDate> = fs::read_dir(&self.root)
             .map_err(failed)?
@@ -466,11 +581,12 @@ impl History {
                 }
             }
         }
+        self.here(unchecked.iter().map(|(path, entry)| (path.clone(), entry)))?;
         for (path, entry, verdict) in self.check(unchecked) {
             match verdict {
                 None => files.whole.push((path, entry)),
                 Some(reason) => {
-                    files.notices.push(format!("{} is left out ({} rows): {reason}", path.display(), entry.rows));
+                    files.notices.push(format!("{} is left out ({} rows): {reason}", self.shown(&path), entry.rows));
                     let instant = |micros| DateTime::from_timestamp_micros(micros).unwrap_or_default();
                     holes.push((instant(entry.min_end), instant(entry.max_end) + Duration::microseconds(1)));
                 }
@@ -536,16 +652,31 @@ impl History {
         if entry.name.contains(['/', '\\']) {
             return Some("its name leads out of its day".to_owned());
         }
+        let (verdict, known) = self.judged(path, entry);
+        match &self.mirror {
+            // What is damaged here can be whole in the store.
+            Some(mirror) if verdict.is_some() && !known && entry.schema <= schema::VERSION => {
+                if let Err(error) = mirror.again(path) {
+                    return Some(error.to_string());
+                }
+                self.judged(path, entry).0
+            }
+            _ => verdict,
+        }
+    }
+
+    // What is wrong with a file, and whether that was known.
+    fn judged(&self, path: &Path, entry: &Entry) -> (Option<String>, bool) {
         let stamp = match Stamp::of(path) {
             Ok(stamp) => stamp,
-            Err(cause) => return Some(cause.to_string()),
+            Err(cause) => return (Some(cause.to_string()), false),
         };
         let place =
             self.checked.lock().unwrap_or_else(PoisonError::into_inner).entry(path.to_owned()).or_default().clone();
         // The panels of a dashboard ask for the same files at once; one of them reads a file, and the others wait for it.
         let mut checked = place.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, verdict)) = checked.as_ref().filter(|(at, _)| *at == stamp) {
-            return verdict.clone();
+            return (verdict.clone(), true);
         }
         let verdict = match (stamp.length == entry.bytes, entry.schema <= schema::VERSION) {
             (false, _) => Some(format!("it has {} bytes and its manifest says {}", stamp.length, entry.bytes)),
@@ -561,7 +692,7 @@ impl History {
             },
         };
         *checked = Some((stamp, verdict.clone()));
-        verdict
+        (verdict, false)
     }
 }
 

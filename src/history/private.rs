@@ -33,6 +33,9 @@ impl History {
     fn salt(&self) -> Result<[u8; 32], Error> {
         let path = self.root.join(META);
         let wrong = |cause: String| Error::Meta { path: path.clone(), cause };
+        if let Some(mirror) = &self.mirror {
+            mirror.bring_meta()?;
+        }
         let bytes = std::fs::read(&path).map_err(|cause| Error::Io { path: path.clone(), cause })?;
         let mut meta: Meta = serde_json::from_slice(&bytes).map_err(|cause| wrong(cause.to_string()))?;
         if let Some(salt) = &meta.salt {
@@ -43,8 +46,11 @@ impl History {
             .try_fill_bytes(&mut salt)
             .map_err(|cause| wrong(format!("no random salt can be drawn: {cause}")))?;
         meta.salt = Some(salt.iter().map(|byte| format!("{byte:02x}")).collect());
-        let bytes = serde_json::to_vec_pretty(&meta).map_err(|cause| Error::write(&path, cause))?;
-        manifest::write_whole(&self.root, META, &bytes)?;
+        let written = serde_json::to_vec_pretty(&meta).map_err(|cause| Error::write(&path, cause))?;
+        match &self.mirror {
+            None => manifest::write_whole(&self.root, META, &written)?,
+            Some(mirror) => mirror.change_meta(written, bytes)?,
+        }
         Ok(salt)
     }
 }

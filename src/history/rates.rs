@@ -133,6 +133,9 @@ impl History {
             };
             if settled.as_ref().map(|settled| &settled.of) != sources.hash(date).as_ref() {
                 let count = sources.of(date).iter().map(|source| source.1.rows).sum::<u64>();
+                if count <= queries {
+                    self.here(sources.of(date).iter().map(|source| (source.0.clone(), &source.1)))?;
+                }
                 let whole_files = || sources.of(date).iter().all(|source| self.verdict(&source.0, &source.1).is_none());
                 if count <= queries && sources.unread(date).is_none() && whole_files() {
                     queries -= count;
@@ -149,7 +152,9 @@ impl History {
                 rates.unknown_waits.push(whole);
                 continue;
             }
-            for entry in settled.iter().flat_map(|settled| &settled.files) {
+            let files = || settled.iter().flat_map(|settled| &settled.files);
+            self.here(files().map(|entry| (self.day_folder(date).join(&entry.name), entry)))?;
+            for entry in files() {
                 let path = self.day_folder(date).join(&entry.name);
                 if let Some(reason) = self.verdict(&path, entry) {
                     rates.notices.push(format!("{} is left out ({} rows): {reason}", path.display(), entry.rows));

@@ -19,9 +19,10 @@ use tempfile::TempDir;
 use super::{
     Entry, Error, History, Interval,
     append::{Target, Writing, remove_unnamed},
-    manifest::{self, Manifest, Settled},
+    manifest::{self, Label, Manifest, Settled},
     schema::Table,
     settle::midnight,
+    store,
 };
 
 /// What the folders of unfinished work begin with.
@@ -104,6 +105,7 @@ impl History {
                 unchecked.push((folder.join(&entry.name), entry.clone()));
             }
         }
+        self.here(unchecked.iter().map(|(path, entry)| (path.clone(), entry)))?;
         let mut days = Vec::with_capacity(unchecked.len());
         for (path, entry, verdict) in self.check(unchecked) {
             // One that is damaged is as good as none.
@@ -135,6 +137,8 @@ impl History {
             if manifest.rolled.is_some_and(|rolled| rolled.of == of) {
                 continue;
             }
+            self.here(sources.of(date).iter().map(|source| (source.0.clone(), &source.1)))?;
+            self.here(settled.files.iter().map(|entry| (folder.join(&entry.name), entry)))?;
             let whole = sources.of(date).iter().all(|source| self.verdict(&source.0, &source.1).is_none())
                 && settled.files.iter().all(|entry| self.verdict(&folder.join(&entry.name), entry).is_none());
             let rows = manifest.files.iter().filter(|entry| entry.table == Table::Query).map(|entry| entry.rows).sum();
@@ -157,12 +161,20 @@ impl History {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(cause)) => return Err(Error::Io { path, cause }),
         }
+        let claim = match &self.mirror {
+            None => None,
+            Some(mirror) => match mirror.claim("lakeapm.rolling") {
+                Ok(Some(claim)) => Some(claim),
+                Ok(None) | Err(store::Error::Denied { .. }) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            },
+        };
         let entries = fs::read_dir(&self.root).map_err(|cause| Error::Io { path: self.root.clone(), cause })?;
         for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(SCRATCH)) {
             // Left behind it costs room, never an answer.
             let _ = fs::remove_dir_all(entry.path());
         }
-        Ok(Some(Rolling { root: self.root.clone(), _lock: lock }))
+        Ok(Some(Rolling { root: self.root.clone(), _claim: claim, _lock: lock }))
     }
 
     /// Keeps a day's hours; they take effect together. Nothing is kept if the day's queries are others by now.
@@ -179,14 +191,15 @@ impl History {
         let mut manifest = Manifest::read(&folder)?;
         remove_unnamed(&folder, &manifest.kept(Utc::now()));
         manifest.generation += 1;
+        let label = self.label(manifest.generation);
         for (nth, entry) in files.iter_mut().enumerate() {
             let made = scratch.path().join(&entry.name);
-            entry.name = format!("{}-{}-{nth}.parquet", Table::Rollup.name(), manifest.generation);
+            entry.name = format!("{}-{label}-{nth}.parquet", Table::Rollup.name());
             fs::rename(made, folder.join(&entry.name)).map_err(failed)?;
         }
         manifest.rolled = Some(Settled { of: day.of, files });
         manifest::sync_folder(&folder).map_err(failed)?;
-        manifest.replace(&folder)
+        self.publish(&folder, &manifest)
     }
 }
 
@@ -194,6 +207,7 @@ impl History {
 #[derive(Debug)]
 pub struct Rolling {
     root: PathBuf,
+    _claim: Option<store::Claim>,
     _lock: File,
 }
 
@@ -237,7 +251,7 @@ impl Hours {
         if self.open.as_ref().is_none_or(|(open, _)| open != dimension) {
             self.close()?;
             let target =
-                Target { folder: self.scratch.path(), table: Table::Rollup, generation: 0, names: &self.names };
+                Target { folder: self.scratch.path(), table: Table::Rollup, label: Label::default(), names: &self.names };
             let schema = Arc::new(arrow::datatypes::Schema::new(Table::Rollup.fields()));
             self.open = Some((dimension.to_owned(), target.create(schema, vec![dimension.to_owned()])?));
         }

@@ -24,7 +24,7 @@ use twox_hash::XxHash3_64;
 use super::{
     Error, History, Minutes, Waits,
     append::{Target, remove_unnamed},
-    manifest::{self, Entry, Manifest, Settled},
+    manifest::{self, Entry, Label, Manifest, Settled},
     schema::{self, Table},
     tally::Tally,
 };
@@ -142,6 +142,7 @@ impl History {
             if known == hash {
                 continue;
             }
+            self.here(sources.of(date).iter().map(|source| (source.0.clone(), &source.1)))?;
             let damaged = || {
                 let of =
                     |source: &Source| Some(format!("{}: {}", source.0.display(), self.verdict(&source.0, &source.1)?));
@@ -168,7 +169,7 @@ impl History {
         fs::create_dir_all(folder).map_err(failed)?;
         let mut manifest = Manifest::read(folder)?;
         if manifest == Manifest::default() {
-            manifest.replace(folder)?;
+            self.publish(folder, &manifest)?;
         }
         remove_unnamed(folder, &manifest.kept(Utc::now()));
         let from = midnight(date);
@@ -178,10 +179,10 @@ impl History {
         }
         let (minutes, waits) = tally.finish();
         manifest.generation += 1;
-        let files = write(folder, manifest.generation, &minutes, &waits)?;
+        let files = write(folder, self.label(manifest.generation), &minutes, &waits)?;
         manifest.settled = hash.map(|of| Settled { of, files });
         manifest::sync_folder(folder).map_err(failed)?;
-        manifest.replace(folder)
+        self.publish(folder, &manifest)
     }
 }
 
@@ -189,10 +190,10 @@ pub(super) fn midnight(date: NaiveDate) -> i64 {
     date.and_time(NaiveTime::MIN).and_utc().timestamp_micros()
 }
 
-fn write(folder: &Path, generation: u64, minutes: &Minutes, waits: &Waits) -> Result<Vec<Entry>, Error> {
+fn write(folder: &Path, label: Label, minutes: &Minutes, waits: &Waits) -> Result<Vec<Entry>, Error> {
     let failed = |cause| Error::write(folder, cause);
     let names = AtomicU32::new(0);
-    let target = |table| Target { folder, table, generation, names: &names };
+    let target = |table| Target { folder, table, label, names: &names };
     let schema = |table: Table| Arc::new(arrow::datatypes::Schema::new(table.fields()));
     let mut files = Vec::new();
     if !minutes.is_empty() {

@@ -34,6 +34,29 @@ pub struct Aws {
     pub endpoint: Option<String>,
 }
 
+/// How the object store of a history is reached, and what is kept of it on this machine. What is not set is read from the
+/// environment as the tools of AWS do.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Store {
+    /// The region of the bucket.
+    pub region: Option<String>,
+    /// The address of a store that speaks the protocol of S3, such as `https://minio.example.com:9000`.
+    pub endpoint: Option<String>,
+    /// The certificates of the authorities that are trusted instead of the public ones, PEM, or the path of a file of them.
+    pub ca: Option<String>,
+    /// The folder for files while they are read; none = one of the user's own.
+    pub cache: Option<std::path::PathBuf>,
+    /// So many megabytes of them are kept.
+    pub cache_mb: u64,
+}
+
+impl Default for Store {
+    fn default() -> Store {
+        Store { region: None, endpoint: None, ca: None, cache: None, cache_mb: 10_240 }
+    }
+}
+
 /// How a connection is encrypted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
