@@ -101,9 +101,8 @@ const PREREQUISITES = [
   {
     name: "Python",
     for: "test",
-    step: "Redshift's goldens in another parser",
     wrong: () => {
-      const old = version(output("python3", ["--version"]), "3.9");
+      const old = version(output("python3", ["--version"]), "3.11");
       return old ?? (output("python3", ["-c", "import ensurepip, venv"]) === null ? "its module `venv` is missing" : null);
     },
     debian: "python3-venv",

@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { peers, peersAreThere } from "./peers.mjs";
 import { absent } from "./prerequisites.mjs";
 import { program } from "./program.mjs";
 
@@ -52,10 +53,11 @@ function installed() {
   });
 }
 
-/** The Rust tests, with the PostgreSQL they ask. */
+/** The Rust tests, with the PostgreSQL and the S3 they ask. */
 function rust() {
-  const tests = { program: "cargo", args: ["test", "--no-fail-fast"] };
-  return installed() ? [tests] : [{ program: npm, args: ["ci", "--no-audit", "--no-fund"] }, tests];
+  const postgres = installed() ? [] : [{ program: npm, args: ["ci", "--no-audit", "--no-fund"] }];
+  const s3 = peersAreThere() ? [] : peers();
+  return [...postgres, ...s3, { program: "cargo", args: ["test", "--no-fail-fast"] }];
 }
 
 /** Redshift's goldens in sqlglot, in a Python environment that holds nothing else. */

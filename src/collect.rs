@@ -295,6 +295,9 @@ impl Collector {
         // Looks go on meanwhile; it ends with them.
         let mut upkeep = JoinSet::new();
         loop {
+            if lease.as_ref().is_some_and(|lease: &Lease| !lease.holds()) {
+                lease = None;
+            }
             if lease.is_none() {
                 match self.elect() {
                     Ok(Some(ours)) => lease = Some(ours),

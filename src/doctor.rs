@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     ask,
-    history::{History, Table},
+    history::{History, Table, is_address},
     settings::Settings,
     warehouse::{self, Finding, Warehouse as _, history::Engine},
 };
@@ -129,7 +129,7 @@ pub async fn examine_all(settings: &Settings, folder: Option<&Path>) -> Report {
     }
     match (folder, answers) {
         (Some(folder), answers) => {
-            if answers.is_some() && !folder.exists() {
+            if answers.is_some() && is_absent(settings, folder).await {
                 report.add(
                     "history",
                     State::Warning,
@@ -209,17 +209,28 @@ pub async fn examine(settings: &Settings, folder: &Path) -> Report {
     report.concluded()
 }
 
+// Whether there is no history yet.
+async fn is_absent(settings: &Settings, place: &Path) -> bool {
+    if !is_address(place) {
+        return !place.exists();
+    }
+    let (settings, place) = (settings.clone(), place.to_owned());
+    let opened = tokio::task::spawn_blocking(move || History::open_at(&place, &settings)).await;
+    matches!(opened, Ok(Err(crate::history::Error::Nothing(_))))
+}
+
 // What can be seen without asking anything.
 fn look(settings: &Settings, folder: &Path) -> (Vec<Check>, Option<(Arc<History>, Engine)>) {
     let mut checks = Vec::new();
     let mut add = |name, state, says: String, mend: Option<String>| checks.push(Check { name, state, says, mend });
-    let history = match History::open(folder) {
+    let history = match History::open_at(folder, settings) {
         Ok(history) => Arc::new(history),
         Err(error) => {
             let mend = match error {
                 crate::history::Error::Absent(_) => Some(
                     "set `history` to the folder that the collector writes, as Grafana's server sees it".to_owned(),
                 ),
+                crate::history::Error::Nothing(_) => Some("start the collector: lakeapm collect --config FILE".to_owned()),
                 crate::history::Error::Io { .. } => {
                     Some(format!("let Grafana's user read it: chmod -R o+rX '{}'", folder.display()))
                 }
@@ -262,14 +273,20 @@ fn look(settings: &Settings, folder: &Path) -> (Vec<Check>, Option<(Arc<History>
             Some("start the collector, or write a demo: lakeapm demo".to_owned()),
         ),
     }
-    if let Err(cause) = tempfile::Builder::new().prefix(".lakeapm-").tempfile_in(folder) {
-        // Only the collector writes.
-        add(
-            "writable",
-            State::Ok,
-            format!("the history can be read and not written ({cause}), which is enough to answer"),
-            None,
-        );
+    let [listed, written, removed] = history.try_out();
+    // Only the collector writes.
+    let collects = !matches!(settings.warehouse.as_str(), "" | "history" | warehouse::DEMO);
+    match written {
+        Err(cause) if collects => add("writable", State::Warning, format!("nothing can be collected: {cause}"), None),
+        Err(cause) => {
+            let says = format!("the history can be read and not written ({cause}), which is enough to answer");
+            add("writable", State::Ok, says, None);
+        }
+        Ok(()) => {
+            for cause in [listed.err(), removed.err()].into_iter().flatten() {
+                add("writable", State::Warning, format!("the history can be written, but {cause}"), None);
+            }
+        }
     }
     match Engine::new(history.clone()).and_then(|engine| engine.configured(settings)) {
         Ok(engine) => (checks, Some((history, engine))),

@@ -15,6 +15,7 @@ use crate::{
     annotation::{Reader, Source},
     ask, demo,
     history::{History, record::Query},
+    settings::Settings,
     model::Unit,
     warehouse::{self, Warehouse as _},
 };
@@ -149,7 +150,7 @@ fn writing(queries: u64) -> Result<(), Error> {
 }
 
 async fn questions(folder: &Path, runs: u32) -> Result<(), Error> {
-    let engine = warehouse::history::Engine::new(Arc::new(History::open(folder)?))?;
+    let engine = warehouse::history::Engine::new(Arc::new(History::open_at(folder, &Settings::default())?))?;
     let now = engine.now().unwrap_or_else(Utc::now);
     for (name, text, range) in QUESTIONS {
         let hours = if *range == "24h" { 24 } else { 30 * 24 };

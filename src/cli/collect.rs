@@ -24,7 +24,7 @@ pub async fn run(args: &CollectArgs) -> Result<(), Error> {
             args.config.display()
         )));
     };
-    let history = Arc::new(History::open_or_create(&folder)?.with_swap(&settings.swap));
+    let history = Arc::new(History::open_or_create_at(&folder, &settings)?.with_swap(&settings.swap));
     let engine = Arc::new(Engine::new(history)?.configured(&settings)?);
     let name = warehouse.name().to_owned();
     let mut collector = Collector::new(warehouse, engine, settings.reader()?, settings.collect.clone());

@@ -68,6 +68,10 @@ pub async fn run(args: DemoArgs) -> Result<(), Error> {
 ///
 /// With `shown` a bar grows on a terminal, and Ctrl-C ends the process and leaves nothing behind. It is made beside the folder and takes its place when it is whole, so that a half-made demo never answers.
 pub async fn make(folder: &Path, wanted: &Wanted, shown: bool) -> Result<String, Error> {
+    if history::is_address(folder) {
+        let found = folder.display();
+        return Err(Error::Argument(format!("found `{found}`, expected a folder: the demo is written to one")));
+    }
     let folder = std::path::absolute(folder).map_err(|cause| history::Error::Io { path: folder.to_owned(), cause })?;
     let io = |cause| history::Error::Io { path: folder.clone(), cause };
     let replaces = replaceable(&folder)?;

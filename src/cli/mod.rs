@@ -94,7 +94,7 @@ struct RangeArgs {
 
 #[derive(Debug, Args)]
 struct Source {
-    /// The folder of a history; without it, ./demo-history, made if missing
+    /// The folder of a history, or its address s3://bucket/folder; without it, ./demo-history, made if missing
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     history: Option<PathBuf>,
     /// The settings, TOML
@@ -381,7 +381,7 @@ async fn open(
             (folder, unset())
         }
     };
-    let history = Arc::new(History::open(&folder)?);
+    let history = Arc::new(History::open_at(&folder, &settings)?);
     let engine = warehouse::history::Engine::new(history)?.configured(&settings)?;
     Ok((Arc::new(engine), settings))
 }

@@ -21,7 +21,7 @@ use crate::{
     ask::{self, Answers},
     cli,
     collect::{Collector, Told, Turn},
-    history::History,
+    history::{History, is_address},
     model::Naming,
     query,
     settings::{Mode, Settings},
@@ -218,6 +218,11 @@ impl Sources {
             Arc::new(Source { uid, name, settings, folder, naming, answers, live, kept, sleeps })
         };
         let folder = match (settings.warehouse.as_str(), &settings.history) {
+            (DEMO, Some(place)) if is_address(place) => {
+                let sentence = "the demo is made in a folder, found the address of a store; a demo that is in one already is \
+                                read as the warehouse `history`";
+                return Err(Refusal::new(Kind::Settings, sentence));
+            }
             (DEMO, Some(folder)) => self.made(absolute(folder)?).await?,
             (_, Some(folder)) => absolute(folder)?.to_owned(),
             (_, None) => match &reached {
@@ -229,8 +234,8 @@ impl Sources {
         let (opened, place) = (settings.clone(), folder.clone());
         let engine = tokio::task::spawn_blocking(move || {
             let history = match collects {
-                true => History::open_or_create(&place).map(|history| history.with_swap(&opened.swap)),
-                false => History::open(&place),
+                true => History::open_or_create_at(&place, &opened).map(|history| history.with_swap(&opened.swap)),
+                false => History::open_at(&place, &opened),
             };
             let history = Arc::new(history.map_err(warehouse::Error::History)?);
             warehouse::history::Engine::new(history)?.configured(&opened)
@@ -334,12 +339,12 @@ impl Sources {
 
 // Grafana's working directory is nobody's business.
 fn absolute(folder: &Path) -> Result<&Path, Refusal> {
-    match folder.is_absolute() {
+    match folder.is_absolute() || is_address(folder) {
         true => Ok(folder),
         false => Err(Refusal::new(
             Kind::Settings,
             "the setting `history` is a relative path, expected the absolute path of a history's folder, such as \
-             `/var/lib/lakeapm/history`",
+             `/var/lib/lakeapm/history`, or its address `s3://bucket/folder`",
         )),
     }
 }

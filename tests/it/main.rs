@@ -22,5 +22,6 @@ mod redshift;
 mod rollups;
 mod seam;
 mod settings;
+mod store;
 mod wire;
 mod world;

@@ -192,7 +192,7 @@ export default function ConfigEditor({ options, onOptionsChange }: Props) {
             isCollapsible
             isInitiallyOpen={Boolean(settings.history || settings.mode)}
           >
-            <Field label="Folder" description="A folder on the Grafana server, with its whole path, that a collector writes to. Empty asks the warehouse itself." htmlFor={field('history')} disabled={disabled}>
+            <Field label="Folder" description="A folder on the Grafana server, with its whole path, or an address s3://bucket/folder, that a collector writes to. Empty asks the warehouse itself." htmlFor={field('history')} disabled={disabled}>
               {text('history', '/var/lib/lakeapm/history')}
             </Field>
             <Field

@@ -13,7 +13,7 @@ export interface Warehouse {
   tls?: boolean;
 }
 
-const folder = 'A folder on the Grafana server, with its whole path.';
+const folder = 'A folder on the Grafana server, with its whole path, or an address s3://bucket/folder.';
 
 export const WAREHOUSES: Warehouse[] = [
   {

@@ -359,12 +359,14 @@ impl Store {
         match cause {
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
                 let Doing { what, action, within } = doing;
-                let on = match within {
-                    true => format!("arn:aws:s3:::{}/*", self.address.join("").as_ref().trim_matches('/'))
-                        .replace(":::", &format!(":::{}/", self.address.bucket))
-                        .replace("//", "/"),
-                    false => format!("arn:aws:s3:::{}", self.address.bucket),
+                let bucket = format!("arn:aws:s3:::{}", self.address.bucket);
+                let on = match (within, self.address.prefix.as_ref()) {
+                    (false, _) => bucket,
+                    (true, "") => format!("{bucket}/*"),
+                    (true, prefix) => format!("{bucket}/{prefix}/*"),
                 };
+                // A store does not tell those who may not list it what is not there.
+                let on = if action == READ.action { format!("{on} and {} on the bucket", LIST.action) } else { on };
                 Error::Denied { at, what, said, action, on }
             }
             _ if text.starts_with("no credentials") => Error::Login { at, cause: text },

@@ -2,4 +2,5 @@
 
 pub mod fake;
 pub mod load;
+pub mod s3;
 pub mod server;
