@@ -230,7 +230,9 @@ fn look(settings: &Settings, folder: &Path) -> (Vec<Check>, Option<(Arc<History>
                 crate::history::Error::Absent(_) => Some(
                     "set `history` to the folder that the collector writes, as Grafana's server sees it".to_owned(),
                 ),
-                crate::history::Error::Nothing(_) => Some("start the collector: lakeapm collect --config FILE".to_owned()),
+                crate::history::Error::Nothing(_) => {
+                    Some("start the collector: lakeapm collect --config FILE".to_owned())
+                }
                 crate::history::Error::Io { .. } => {
                     Some(format!("let Grafana's user read it: chmod -R o+rX '{}'", folder.display()))
                 }

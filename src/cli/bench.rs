@@ -15,8 +15,8 @@ use crate::{
     annotation::{Reader, Source},
     ask, demo,
     history::{History, record::Query},
-    settings::Settings,
     model::Unit,
+    settings::Settings,
     warehouse::{self, Warehouse as _},
 };
 

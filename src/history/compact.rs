@@ -322,7 +322,8 @@ impl Merging {
         if self.open.is_empty() {
             return Ok(false);
         }
-        let target = Target { folder: self.scratch.path(), table: self.table, label: Label::default(), names: &self.names };
+        let target =
+            Target { folder: self.scratch.path(), table: self.table, label: Label::default(), names: &self.names };
         let mut file = target.create(self.schema.clone(), self.keys.clone())?;
         let mut room = FILE_ROWS;
         while room > 0 && !self.open.is_empty() {

@@ -412,8 +412,7 @@ impl History {
             let (names, label) = (AtomicU32::new(0), self.label(manifest.generation));
             for (promoted, batches) in files {
                 let Some(first) = batches.first() else { continue };
-                let target =
-                    Target { folder: &folder, table: Table::Query, label, names: &names };
+                let target = Target { folder: &folder, table: Table::Query, label, names: &names };
                 let mut file = target.create(plain(&first.schema()), promoted)?;
                 for batch in &batches {
                     file.write(batch)?;

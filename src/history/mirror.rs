@@ -44,6 +44,9 @@ const READ: Duration = Duration::from_secs(600);
 /// Objects that no manifest names are removed after this long: longer than anybody takes from putting them to naming them.
 const ORPHANED: TimeDelta = TimeDelta::hours(24);
 
+/// Says by its age when they were removed last.
+const TIDIED: &str = "store.tidied";
+
 /// What is being fetched begins like this.
 const FETCHED: &str = ".fetch-";
 
@@ -60,7 +63,6 @@ pub(super) struct Mirror {
     leases: Mutex<Vec<Watch>>,
     gate: Mutex<Gate>,
     bounded: Mutex<Option<Instant>>,
-    swept: Mutex<Option<Instant>>,
 }
 
 /// What was seen of the store last.
@@ -112,17 +114,17 @@ impl Mirror {
         };
         let limit = settings.store.cache_mb.saturating_mul(1 << 20);
         let store = Arc::new(Store::open(address, settings)?);
+        let claims = Arc::new(Claims::new(&root));
         Ok(Mirror {
             store,
             root,
             owner: format!("{}-{id}", host()),
             limit,
-            claims: Arc::default(),
+            claims,
             writing: Mutex::default(),
             leases: Mutex::default(),
             gate: Mutex::default(),
             bounded: Mutex::default(),
-            swept: Mutex::default(),
         })
     }
 
@@ -218,7 +220,14 @@ impl Mirror {
                 self.bring(&mut gate, versions)?;
                 gate.listed = Some(Instant::now());
             }
-            None => {}
+            None => {
+                // A folder for temporary files can be tidied by others.
+                let here = |folder: &String| self.root.join(folder).join(manifest::NAME).exists();
+                if !gate.brought.keys().all(here) {
+                    let versions = std::mem::take(&mut gate.brought);
+                    self.bring(&mut gate, versions)?;
+                }
+            }
         }
         if let Some(found) = found {
             gate.etag = found.map(|(_, etag)| etag);
@@ -499,13 +508,15 @@ impl Mirror {
 
     /// Whether it is time to look for objects that no manifest names.
     pub(super) fn is_untidy(&self) -> bool {
-        lock(&self.swept).is_none_or(|at| at.elapsed() > ORPHANED.to_std().unwrap_or(LISTED))
+        let last = fs::metadata(self.root.join(TIDIED)).and_then(|known| known.modified()).ok();
+        last.is_none_or(|last| (Utc::now() - DateTime::<Utc>::from(last)).abs() > ORPHANED)
     }
 
     /// Removes old objects that no manifest names: those of a process that was killed. `kept` says what a folder has.
     pub(super) fn tidy(&self, kept: impl Fn(&Path) -> Option<HashSet<String>>) -> Result<(), Error> {
-        *lock(&self.swept) = Some(Instant::now());
         self.writing()?;
+        let noted = self.root.join(TIDIED);
+        fs::write(&noted, b"").map_err(|cause| self.failed(&noted, cause))?;
         let now = Utc::now();
         let listed = ask(&self.store, |store| async move { store.list(None).await })?;
         let mut folders: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -643,8 +654,11 @@ fn cache(address: &Address, settings: &Settings) -> Result<PathBuf, Error> {
         let folder = base.join(&name);
         match private(&folder) {
             Ok(()) => {
-                return fs::canonicalize(&folder)
-                    .map_err(|cause| Error::Cache { at: address.to_string(), path: folder, cause });
+                return fs::canonicalize(&folder).map_err(|cause| Error::Cache {
+                    at: address.to_string(),
+                    path: folder,
+                    cause,
+                });
             }
             Err(cause) => refused = Some((folder, cause)),
         }

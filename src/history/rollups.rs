@@ -250,8 +250,12 @@ impl Hours {
     pub fn write(&mut self, dimension: &str, hours: &RecordBatch) -> Result<(), Error> {
         if self.open.as_ref().is_none_or(|(open, _)| open != dimension) {
             self.close()?;
-            let target =
-                Target { folder: self.scratch.path(), table: Table::Rollup, label: Label::default(), names: &self.names };
+            let target = Target {
+                folder: self.scratch.path(),
+                table: Table::Rollup,
+                label: Label::default(),
+                names: &self.names,
+            };
             let schema = Arc::new(arrow::datatypes::Schema::new(Table::Rollup.fields()));
             self.open = Some((dimension.to_owned(), target.create(schema, vec![dimension.to_owned()])?));
         }

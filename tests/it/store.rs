@@ -82,10 +82,9 @@ fn a_store_answers_as_a_folder_does() {
     let writer = machine(s3, &bucket, &folder.path().join("writer"));
     let place = writer.history.clone().unwrap();
     let local = folder.path().join("local");
-    for history in [
-        History::create(&local, Some(clock)).unwrap(),
-        History::create_at(&place, &writer, Some(clock)).unwrap(),
-    ] {
+    for history in
+        [History::create(&local, Some(clock)).unwrap(), History::create_at(&place, &writer, Some(clock)).unwrap()]
+    {
         world::run(async move {
             let source = warehouse::Demo::new(demo::Settings { queries: 6_000, days: 3, seed: 4, end });
             let engine = Engine::new(Arc::new(history)).unwrap();
@@ -127,7 +126,8 @@ fn a_store_answers_as_a_folder_does() {
 
 fn program(envs: &[(&str, &str)]) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_lakeapm"));
-    for name in ["AWS_PROFILE", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+    for name in ["AWS_PROFILE", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+    {
         program.env_remove(name);
     }
     program.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_CONFIG_FILE", "/none").envs(envs.iter().copied());
@@ -149,7 +149,8 @@ fn looks() -> Vec<(Harvest, Collected)> {
         let (from, until) = (begin + TimeDelta::minutes(10 * nth), begin + TimeDelta::minutes(10 * (nth + 1)));
         let first = (20 * nth - 7).max(0);
         let flying = |nth| Query { status: Status::Running, ended_at: None, ..query(nth) };
-        let in_flight = Look { warehouse: "w".into(), at: until, queries: (0..3).map(|k| flying(20 * nth + 20 + k)).collect() };
+        let in_flight =
+            Look { warehouse: "w".into(), at: until, queries: (0..3).map(|k| flying(20 * nth + 20 + k)).collect() };
         let queries = (first..20 * (nth + 1)).map(query).collect();
         let collected = Collected { warehouse: "w".into(), from, to: until };
         (Harvest { queries, in_flight: Some(in_flight), ..Harvest::default() }, collected)
@@ -317,7 +318,8 @@ fn a_manifest_that_changed_is_not_overwritten() {
     let object = format!("/{bucket}/lake/history/2026-11-19/manifest.json");
     let mut manifest: serde_json::Value = serde_json::from_slice(&s3.request("GET", &object, b"").1).unwrap();
     let files = |manifest: &serde_json::Value| manifest["files"].as_array().unwrap().len();
-    manifest["collected"] = serde_json::json!([{"warehouse": "w", "from": "2026-11-19T00:00:00Z", "to": "2026-11-19T01:00:00Z"}]);
+    manifest["collected"] =
+        serde_json::json!([{"warehouse": "w", "from": "2026-11-19T00:00:00Z", "to": "2026-11-19T01:00:00Z"}]);
     let theirs = serde_json::to_vec(&manifest).unwrap();
     assert_eq!(s3.request("PUT", &object, &theirs).0, 200);
     let before = objects(s3, &bucket);
@@ -403,6 +405,12 @@ fn a_damaged_file_is_fetched_again_or_named() {
         damage(&files[0]);
         assert_eq!(stored(Arc::new(open(&reader).unwrap())).len(), 1, "what is damaged here is whole in the store");
     }
+    // And while it is open, all of it.
+    let standing = Arc::new(open(&reader).unwrap());
+    assert_eq!(stored(standing.clone()).len(), 1);
+    fs::remove_dir_all(files[0].parent().unwrap()).unwrap();
+    std::thread::sleep(Duration::from_millis(3_200));
+    assert_eq!(stored(standing).len(), 1, "what others removed is brought again");
     let manifest = files[0].parent().unwrap().join("manifest.json");
     fs::write(&manifest, b"{").unwrap();
     assert_eq!(stored(Arc::new(open(&reader).unwrap())).len(), 1, "a manifest too");
@@ -493,7 +501,11 @@ fn little_is_asked_of_the_store() {
     let range = world::range("2026-10-01T00:00:00Z", "2026-10-30T00:00:00Z");
     assert_eq!(world::number(&asked(reader.clone(), "queries", &range)), 29);
     let cold = s3.counted();
-    assert_eq!(cold.get("GET").copied().unwrap_or_default(), 29 + cold.get("LIST").copied().unwrap_or_default(), "{cold:?}");
+    assert_eq!(
+        cold.get("GET").copied().unwrap_or_default(),
+        29 + cold.get("LIST").copied().unwrap_or_default(),
+        "{cold:?}"
+    );
     assert_eq!(world::number(&asked(reader.clone(), "queries", &range)), 29);
     assert_eq!(s3.counted(), BTreeMap::new(), "who looked just now looks at nothing");
     std::thread::sleep(Duration::from_millis(3_200));
@@ -524,10 +536,26 @@ fn a_store_that_refuses_is_one_sentence() {
     let mut nothing = as_user("all", "guarded");
     nothing.history = Some("s3://guarded/nothing/here".into());
     let cases = [
-        ("no such key", with_keys(s3, "guarded", &cache("k"), ("AKIANOBODY", &secret)), "cannot log in to the store s3://guarded/lake/history: InvalidAccessKeyId"),
-        ("another secret", with_keys(s3, "guarded", &cache("s"), (&access, "do not tell")), "cannot log in to the store s3://guarded/lake/history: SignatureDoesNotMatch"),
-        ("no such bucket", as_user("all", "nowhere"), "the bucket of s3://nowhere/lake/history is not there: NoSuchBucket"),
-        ("may not read", as_user("no-get", "guarded"), "the store lets nobody read s3://guarded/lake/history: AccessDenied"),
+        (
+            "no such key",
+            with_keys(s3, "guarded", &cache("k"), ("AKIANOBODY", &secret)),
+            "cannot log in to the store s3://guarded/lake/history: InvalidAccessKeyId",
+        ),
+        (
+            "another secret",
+            with_keys(s3, "guarded", &cache("s"), (&access, "do not tell")),
+            "cannot log in to the store s3://guarded/lake/history: SignatureDoesNotMatch",
+        ),
+        (
+            "no such bucket",
+            as_user("all", "nowhere"),
+            "the bucket of s3://nowhere/lake/history is not there: NoSuchBucket",
+        ),
+        (
+            "may not read",
+            as_user("no-get", "guarded"),
+            "the store lets nobody read s3://guarded/lake/history: AccessDenied",
+        ),
         ("nobody there", gone, "the store s3://guarded/lake/history does not answer as expected: "),
         ("half of the keys", half, "found one of `aws_access_key` and `aws_secret_key`, expected both or none"),
         ("another kind", elsewhere, "`gs://` is no store that histories are kept in; expected `s3://bucket/folder`"),
@@ -569,7 +597,8 @@ fn a_store_that_refuses_is_one_sentence() {
     }
     // Who may only read answers as well, and writes nothing.
     let reader = open(&as_user("no-put", "guarded")).unwrap();
-    let harvest = Harvest { queries: vec![world::query("b", at("2026-11-19T11:00:00Z"), "select 1")], ..Harvest::default() };
+    let harvest =
+        Harvest { queries: vec![world::query("b", at("2026-11-19T11:00:00Z"), "select 1")], ..Harvest::default() };
     let error = reader.append(&harvest, &[], &Reader::default()).unwrap_err().to_string();
     assert!(error.contains("lets nobody write"), "{error}");
     assert!(reader.rolling().unwrap().is_none(), "nor adds anything up");

@@ -10,6 +10,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fs,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
@@ -63,8 +65,9 @@ pub(in crate::history) fn index(bytes: &[u8]) -> Option<BTreeMap<String, String>
 }
 
 /// What one copy of a history knows of what is held.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::history) struct Claims {
+    folder: PathBuf,
     // What was given back, which nobody has taken since if its version still holds.
     given: Mutex<HashMap<String, (String, Said)>>,
     // Since when what others hold is the same.
@@ -72,6 +75,11 @@ pub(in crate::history) struct Claims {
 }
 
 impl Claims {
+    /// Nothing yet, but what processes before this one noted in the folder of the copy.
+    pub(in crate::history) fn new(folder: &Path) -> Claims {
+        Claims { folder: folder.to_owned(), given: Mutex::default(), seen: Mutex::default() }
+    }
+
     /// What was given back last and its version, where it keeps an index.
     pub(in crate::history) fn given(&self, name: &str) -> Option<(String, BTreeMap<String, String>)> {
         let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,9 +92,21 @@ impl Claims {
             Some((_, since)) => since.elapsed() > HELD,
             None => {
                 seen.insert(name.to_owned(), (etag.to_owned(), Instant::now()));
-                false
+                self.stood(name, etag)
             }
         }
+    }
+
+    // Whether an earlier process has seen the same, longer ago than the clock that tells it is taken to be wrong.
+    fn stood(&self, name: &str, etag: &str) -> bool {
+        let path = self.folder.join(format!("{name}.seen"));
+        if fs::read_to_string(&path).is_ok_and(|known| known == etag) {
+            let since = fs::metadata(&path).and_then(|known| known.modified()).ok();
+            return since.and_then(|since| since.elapsed().ok()).is_some_and(|since| since > HELD * 2);
+        }
+        // Without it, who waits in one process takes it over all the same.
+        let _ = fs::write(&path, etag);
+        false
     }
 }
 
@@ -191,8 +211,7 @@ impl Drop for Claim {
 
 impl Held {
     fn holds(&self) -> bool {
-        !self.lost.load(Ordering::SeqCst)
-            && Instant::now() < *self.until.lock().unwrap_or_else(PoisonError::into_inner)
+        !self.lost.load(Ordering::SeqCst) && Instant::now() < *self.until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     // Says who holds it, in the place of what was said here last.

@@ -44,7 +44,9 @@ pub(super) async fn client(address: &Address, settings: &Settings) -> Result<Ama
     let set = &settings.store;
     let text = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
     let keys = match (&settings.aws_access_key, &settings.aws_secret_key) {
-        (Some(access), Some(secret)) => Some(Credentials::new(access.reveal(), secret.reveal(), None, None, "settings")),
+        (Some(access), Some(secret)) => {
+            Some(Credentials::new(access.reveal(), secret.reveal(), None, None, "settings"))
+        }
         (None, None) => None,
         _ => {
             let half = "found one of `aws_access_key` and `aws_secret_key`, expected both or none";
@@ -93,9 +95,12 @@ pub(super) async fn client(address: &Address, settings: &Settings) -> Result<Ama
         });
     if let Some(endpoint) = endpoint {
         if !endpoint.starts_with("https://") && !endpoint.starts_with("http://") {
-            return Err(wrong(format!("found the address `{endpoint}`, expected one such as `https://minio.example.com:9000`")));
+            return Err(wrong(format!(
+                "found the address `{endpoint}`, expected one such as `https://minio.example.com:9000`"
+            )));
         }
-        builder = builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint.trim_end_matches('/'));
+        builder =
+            builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint.trim_end_matches('/'));
     }
     builder.build().map_err(|cause| wrong(deepest(&cause)))
 }
@@ -113,7 +118,8 @@ fn http_client(settings: &Settings) -> Result<reqwest::Client, String> {
     match settings.store.ca.as_deref().filter(|ca| !ca.is_empty()).or(bundle.as_deref()) {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(ca) => {
-            let wrong = |cause: &dyn std::fmt::Display| format!("the certificates of `store.ca` cannot be read: {cause}");
+            let wrong =
+                |cause: &dyn std::fmt::Display| format!("the certificates of `store.ca` cannot be read: {cause}");
             let given: Result<Vec<CertificateDer<'static>>, _> = match ca.contains("-----BEGIN") {
                 true => CertificateDer::pem_slice_iter(ca.as_bytes()).collect(),
                 false => CertificateDer::pem_file_iter(ca).and_then(Iterator::collect),

@@ -17,8 +17,8 @@ use std::{
 use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::{
-    GetOptions, ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
-    aws::AmazonS3, path::Path as Key,
+    GetOptions, ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion, aws::AmazonS3,
+    path::Path as Key,
 };
 use tokio::runtime::Runtime;
 
@@ -27,7 +27,10 @@ use crate::settings::Settings;
 pub(super) use claim::{Before, Claim, Claims, Index, Watch, index, nonce};
 
 /// How long a call about a small object may take, its repetitions included.
-const SMALL: Duration = Duration::from_secs(8);
+const SMALL: Duration = Duration::from_secs(30);
+
+/// How long a conditional put may take: who sends it holds what it changes for longer than that.
+const REPLACED: Duration = Duration::from_secs(8);
 
 /// How long a file may take.
 const LARGE: Duration = Duration::from_secs(300);
@@ -92,7 +95,9 @@ pub enum Error {
         said: String,
     },
     /// Somebody else replaced an object first.
-    #[error("{object} was changed by somebody else meanwhile; nothing of this change is visible, and it can be tried again")]
+    #[error(
+        "{object} was changed by somebody else meanwhile; nothing of this change is visible, and it can be tried again"
+    )]
     Changed {
         /// Its address.
         object: String,
@@ -219,7 +224,6 @@ impl Store {
     }
 
     /// An object that is another version than `known`; the outer none if it is that one still.
-    #[expect(clippy::option_option, reason = "not there and not another are different answers")]
     pub(super) async fn get_other(
         &self,
         name: &str,
@@ -273,7 +277,7 @@ impl Store {
         let options = PutOptions { mode, ..PutOptions::default() };
         let key = self.address.join(name);
         let put = self.s3.put_opts(&key, PutPayload::from(bytes.clone()), options);
-        match self.within(SMALL, put).await? {
+        match self.within(REPLACED, put).await? {
             Ok(put) => Ok(put.e_tag.unwrap_or_default()),
             Err(object_store::Error::Precondition { .. } | object_store::Error::AlreadyExists { .. }) => {
                 // It may be ours: the answer to a put that was done can be lost, and the put is repeated.
@@ -344,15 +348,21 @@ impl Store {
             (code, None) => code.to_owned(),
             (code, Some(message)) => format!("{code} ({})", plain(message).trim_end_matches('.')),
         };
-        let unknown = ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"];
+        let unknown =
+            ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"];
         if unknown.contains(&code.as_str()) {
-            return Error::Login { at, cause: format!("{said}; see which keys are meant, and whether they still hold") };
+            return Error::Login {
+                at,
+                cause: format!("{said}; see which keys are meant, and whether they still hold"),
+            };
         }
         if code == "NoSuchBucket" {
             return Error::NoBucket { at, said };
         }
-        if matches!(code.as_str(), "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException")
-            || text.contains("incorrectly configured region")
+        if matches!(
+            code.as_str(),
+            "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException"
+        ) || text.contains("incorrectly configured region")
         {
             return Error::Login { at, cause: format!("{said}; `store.region` names the region of the bucket") };
         }
