@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use arrow::array::AsArray as _;
+use arrow::{
+    array::{Array as _, AsArray as _, RecordBatch},
+    datatypes::Float64Type,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use lakeapm::{
     annotation::Reader,
@@ -73,6 +76,23 @@ const QUESTIONS: &[&str] = &[
     "list queries where status = 'failed' limit 50",
 ];
 
+// Sums of many numbers are as good as their order.
+fn is_the_same(there: &RecordBatch, here: &RecordBatch, text: &str) {
+    assert_eq!(there.schema(), here.schema(), "{text}");
+    for (there, here) in there.columns().iter().zip(here.columns()) {
+        let numbers = there.as_primitive_opt::<Float64Type>().zip(here.as_primitive_opt::<Float64Type>());
+        let Some((some, others)) = numbers else {
+            assert_eq!(there, here, "{text}");
+            continue;
+        };
+        let near = |(a, b): (Option<f64>, Option<f64>)| match (a, b) {
+            (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * b.abs(),
+            (a, b) => a == b,
+        };
+        assert!(some.len() == others.len() && some.iter().zip(others).all(near), "{text}: {some:?} {others:?}");
+    }
+}
+
 #[test]
 fn a_store_answers_as_a_folder_does() {
     let (s3, folder) = (server(), tempfile::tempdir().unwrap());
@@ -100,7 +120,7 @@ fn a_store_answers_as_a_folder_does() {
     for text in QUESTIONS {
         let (here, there) = (asked(here.clone(), text, &range).answer, asked(there.clone(), text, &range).answer);
         assert!(here.rows.num_rows() > 0, "{text}: the folder answers nothing");
-        assert_eq!(there.rows, here.rows, "{text}");
+        is_the_same(&there.rows, &here.rows, text);
         assert_eq!(there.notices, here.notices, "{text}");
         assert_eq!(there.missing, here.missing, "{text}");
     }
@@ -182,7 +202,8 @@ fn stored(history: Arc<History>) -> BTreeMap<String, usize> {
     let range = world::range("2026-11-18T00:00:00Z", "2026-11-22T00:00:00Z");
     let text = "list queries where status not in ('running', 'queued', 'lost') limit 50000";
     let asked = asked(history, text, &range);
-    assert_eq!(asked.answer.notices, Vec::<String>::new());
+    let damaged: Vec<_> = asked.answer.notices.iter().filter(|notice| notice.contains("left out")).collect();
+    assert!(damaged.is_empty(), "{damaged:?}");
     let nth = asked.answer.columns.iter().position(|column| column.name == "query_id").unwrap();
     let mut found = BTreeMap::new();
     for id in asked.answer.rows.column(nth).as_string::<i32>().iter().flatten() {
@@ -349,7 +370,7 @@ fn days_that_are_over_are_removed() {
     let (s3, folder) = (server(), tempfile::tempdir().unwrap());
     let bucket = s3.bucket();
     let writer = make(&machine(s3, &bucket, &folder.path().join("one")));
-    let days = ["2026-11-17", "2026-11-18", "2026-11-19"];
+    let days = ["2026-11-18", "2026-11-19", "2026-11-20"];
     for day in days {
         let ended = at(&format!("{day}T10:00:00Z"));
         world::append(&writer, &[world::query(day, ended, "select 1")]);
@@ -358,11 +379,11 @@ fn days_that_are_over_are_removed() {
     assert_eq!(stored(reader.clone()).len(), 3);
     // What somebody left who was killed while he removed it.
     assert_eq!(s3.request("PUT", &format!("/{bucket}/lake/history/2026-11-01/query-1-0.parquet"), b"left").0, 200);
-    assert_eq!(writer.expire("2026-11-19".parse().unwrap()).unwrap(), 3);
+    assert_eq!(writer.expire("2026-11-20".parse().unwrap()).unwrap(), 3);
     assert_eq!(objects(s3, &bucket).len(), 1, "{:?}", objects(s3, &bucket));
     // Seen by who looks again, after some seconds.
     std::thread::sleep(Duration::from_millis(3_200));
-    assert_eq!(stored(reader.clone()).into_keys().collect::<Vec<_>>(), ["2026-11-19"]);
+    assert_eq!(stored(reader.clone()).into_keys().collect::<Vec<_>>(), ["2026-11-20"]);
     assert_eq!(reader.days().unwrap().len(), 1);
 }
 

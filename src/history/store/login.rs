@@ -83,6 +83,8 @@ pub(super) async fn client(address: &Address, settings: &Settings) -> Result<Ama
         .with_bucket_name(&address.bucket)
         .with_region(config.region().map_or("us-east-1", Region::as_ref))
         .with_credentials(Arc::new(logins))
+        // One by one, what is refused is told as everything is.
+        .with_disable_bulk_delete(true)
         .with_http_connector(Connector(http_client(settings).map_err(&wrong)?))
         .with_retry(RetryConfig {
             backoff: BackoffConfig {
