@@ -11,7 +11,7 @@ use std::{
 };
 
 use arrow::{
-    array::{Array as _, AsArray as _, RecordBatch},
+    array::{AsArray as _, RecordBatch},
     datatypes::Float64Type,
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -89,7 +89,10 @@ fn is_the_same(there: &RecordBatch, here: &RecordBatch, text: &str) {
             (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * b.abs(),
             (a, b) => a == b,
         };
-        assert!(some.len() == others.len() && some.iter().zip(others).all(near), "{text}: {some:?} {others:?}");
+        assert!(
+            some.iter().len() == others.iter().len() && some.iter().zip(others).all(near),
+            "{text}: {some:?} {others:?}"
+        );
     }
 }
 

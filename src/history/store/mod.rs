@@ -367,21 +367,27 @@ impl Store {
             return Error::Login { at, cause: format!("{said}; `store.region` names the region of the bucket") };
         }
         match cause {
+            // A listing that is refused is no error of its own kind.
+            _ if code == "AccessDenied" => self.denied(at, said, doing),
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
-                let Doing { what, action, within } = doing;
-                let bucket = format!("arn:aws:s3:::{}", self.address.bucket);
-                let on = match (within, self.address.prefix.as_ref()) {
-                    (false, _) => bucket,
-                    (true, "") => format!("{bucket}/*"),
-                    (true, prefix) => format!("{bucket}/{prefix}/*"),
-                };
-                // A store does not tell those who may not list it what is not there.
-                let on = if action == READ.action { format!("{on} and {} on the bucket", LIST.action) } else { on };
-                Error::Denied { at, what, said, action, on }
+                self.denied(at, said, doing)
             }
             _ if text.starts_with("no credentials") => Error::Login { at, cause: text },
             _ => Error::Unanswered { at, said },
         }
+    }
+
+    fn denied(&self, at: String, said: String, doing: Doing) -> Error {
+        let Doing { what, action, within } = doing;
+        let bucket = format!("arn:aws:s3:::{}", self.address.bucket);
+        let on = match (within, self.address.prefix.as_ref()) {
+            (false, _) => bucket,
+            (true, "") => format!("{bucket}/*"),
+            (true, prefix) => format!("{bucket}/{prefix}/*"),
+        };
+        // A store does not tell those who may not list it what is not there.
+        let on = if action == READ.action { format!("{on} and {} on the bucket", LIST.action) } else { on };
+        Error::Denied { at, what, said, action, on }
     }
 }
 
