@@ -13,7 +13,7 @@ use lakeapm::{
         record::{Harvest, Query, Status},
     },
     model::Naming,
-    settings::{Limits, Link, Name, Settings},
+    settings::{Limits, Link, Name, Settings, Store},
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{
@@ -53,7 +53,11 @@ fn examples_are_settings() {
         for (field, value) in said {
             assert!(fields::<Settings>().contains(&field.as_str()), "`{field}` is no field:\n{example}");
             let toml::Value::Table(inside) = value else { continue };
-            let known = if field == "limits" { fields::<Limits>() } else { fields::<Privacy>() };
+            let known = match field.as_str() {
+                "limits" => fields::<Limits>(),
+                "store" => fields::<Store>(),
+                _ => fields::<Privacy>(),
+            };
             for field in inside.keys() {
                 assert!(known.contains(&field.as_str()), "`{field}` is no field:\n{example}");
             }
