@@ -107,6 +107,7 @@ fn every_field_is_documented() {
         fields::<Rule>(),
         fields::<Name>(),
         fields::<Link>(),
+        fields::<Store>(),
     ];
     for field in all.into_iter().inspect(|fields| assert!(fields.len() > 1, "found {fields:?}")).flatten() {
         let row = |line: &&str| line.starts_with('|') && line.contains(&format!("`{field}"));
