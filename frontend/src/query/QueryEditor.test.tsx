@@ -157,6 +157,12 @@ describe('the query editor', () => {
     expect(screen.queryByRole('radio', { name: 'Logs' })).not.toBeInTheDocument();
   });
 
+  it('gives a new rule the text that it shows', async () => {
+    const { changed } = open('error_rate by dag', { app: CoreApp.UnifiedAlerting });
+    await screen.findByRole('textbox', { name: /Panel query/ });
+    expect(changed).toHaveBeenCalledWith(expect.objectContaining({ query: 'error_rate by dag' }));
+  });
+
   it('opens an old or empty query with something to show', async () => {
     const { source } = datasource({ parse: () => ({ error: { message: 'x', from: 0, to: 1 } }) });
     render(<QueryEditor datasource={source} query={{ refId: 'A' } as LakeQuery} onChange={jest.fn()} onRunQuery={jest.fn()} />);

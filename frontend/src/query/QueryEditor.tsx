@@ -45,6 +45,15 @@ export default function QueryEditor({ datasource, query: saved, onChange, onRunQ
   });
   const change = useCallback((part: Partial<LakeQuery>) => onChange({ ...latest.current, ...part }), [onChange]);
 
+  // A new alert rule shows the default and does not hold it: Grafana would ask nothing, and save a rule without a query.
+  useEffect(() => {
+    const { query: text } = datasource.getDefaultQuery(CoreApp.UnifiedAlerting);
+    if (inAlert && latest.current.query === text) {
+      change({});
+    }
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- once, when it is opened
+  }, []);
+
   // The text from outside becomes fields, unless it is what the fields just wrote.
   useEffect(() => {
     if (text === written.current) {
