@@ -17,7 +17,7 @@ use std::{
 };
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use serde::Deserialize;
+use serde::de::IgnoredAny;
 use twox_hash::XxHash3_64;
 
 use super::{
@@ -46,6 +46,9 @@ const ORPHANED: TimeDelta = TimeDelta::hours(24);
 
 /// Says by its age when they were removed last.
 const TIDIED: &str = "store.tidied";
+
+/// A manifest that is here begins with the version it was brought as.
+const VERSION: &str = "{\"brought_as\":";
 
 /// What is being fetched begins like this.
 const FETCHED: &str = ".fetch-";
@@ -589,20 +592,25 @@ fn absent(cause: io::Error) -> io::Result<()> {
 
 // The version that a manifest was brought with.
 fn version(folder: &Path) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Brought {
-        etag: String,
-    }
     let bytes = fs::read(folder.join(manifest::NAME)).ok()?;
-    Some(serde_json::from_slice::<Brought>(&bytes).ok()?.etag)
+    let rest = bytes.strip_prefix(VERSION.as_bytes())?;
+    serde_json::Deserializer::from_slice(rest).into_iter::<String>().next()?.ok()
 }
 
 // A manifest with its version in it, so that the two are replaced at once. One that is damaged is one without its fields.
 fn keep(folder: &Path, bytes: &[u8], etag: &str) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes).unwrap_or_default();
-    fields.insert("etag".to_owned(), etag.into());
-    place(&folder.join(manifest::NAME), &serde_json::to_vec(&fields)?)
+    // What it says is kept as it is written: a number that is read and written again can be another one.
+    let mut with = format!("{VERSION}{}", serde_json::json!(etag)).into_bytes();
+    let is_one = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(bytes).is_ok_and(|fields| !fields.is_empty());
+    match bytes.trim_ascii_start().strip_prefix(b"{").filter(|_| is_one) {
+        Some(rest) => {
+            with.push(b',');
+            with.extend(rest);
+        }
+        None => with.push(b'}'),
+    }
+    place(&folder.join(manifest::NAME), &with)
 }
 
 // Whole or not at all. It is not made to last: what a power cut takes is brought again.

@@ -175,7 +175,7 @@ fn looks() -> Vec<(Harvest, Collected)> {
         let in_flight =
             Look { warehouse: "w".into(), at: until, queries: (0..3).map(|k| flying(20 * nth + 20 + k)).collect() };
         let queries = (first..20 * (nth + 1)).map(query).collect();
-        let collected = Collected { warehouse: "w".into(), from, to: until };
+        let collected = Collected { warehouse: "w".into(), from, to: until, ..Collected::default() };
         (Harvest { queries, in_flight: Some(in_flight), ..Harvest::default() }, collected)
     };
     (0..24).map(look).collect()
@@ -508,7 +508,15 @@ fn little_is_asked_of_the_store() {
     let look = Look { warehouse: "w".into(), at: ended, queries: vec![flying] };
     let parts = [
         (Harvest { queries: vec![query("new")], ..Harvest::default() }, vec![]),
-        (Harvest::default(), vec![Collected { warehouse: "w".into(), from: ended - TimeDelta::hours(1), to: ended }]),
+        (
+            Harvest::default(),
+            vec![Collected {
+                warehouse: "w".into(),
+                from: ended - TimeDelta::hours(1),
+                to: ended,
+                ..Collected::default()
+            }],
+        ),
         (Harvest { in_flight: Some(look), ..Harvest::default() }, vec![]),
     ];
     history.collected_until("w").unwrap();
