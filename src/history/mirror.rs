@@ -1,7 +1,7 @@
 //! The files of a history in an object store that are on this machine.
 //!
 //! The store has the layout of a folder, and what is here of it has it too, so that everything else reads and writes files.
-//! Manifests are here whole; which of them are others by now says the index in `lakeapm.lock` (see [`store`]), which is
+//! Manifests are here whole; which of them are others by now says the index in `lakeapm.lock` (see [`super::store`]), which is
 //! looked at every few seconds at most. Data files are fetched when they are first read and removed, those first that
 //! nobody has read for longest, where there are more of them than may be. Writing puts data files first, under names that
 //! nobody else takes, then a manifest in the place of the version it was made from: who is killed in between leaves
