@@ -147,9 +147,9 @@ pub struct Tick {
 /// Collects from a warehouse into a history, look by look.
 ///
 /// A look begins where everything is known, less an overlap for what the warehouse records late, and ends at the warehouse's
-/// own clock. The clock of this machine only tells whether that was set back since the look before. What was stored before and is as it was is left alone, what is
-/// otherwise is replaced. That a part of time is whole is written only after its queries, so a look that is cut off at
-/// any moment is begun again, and no query is there twice or missing.
+/// own clock. The clock of this machine only tells whether that was set back since the look before. What was stored before
+/// and is as it was is left alone, what is otherwise is replaced. That a part of time is whole is written only after its
+/// queries, so a look that is cut off at any moment is begun again, and no query is there twice or missing.
 pub struct Collector {
     warehouse: Arc<dyn Warehouse>,
     upkeep: Upkeep,
