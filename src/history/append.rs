@@ -351,8 +351,9 @@ pub(super) fn key_of(query: &Query) -> u64 {
     key(&query.warehouse, transaction, &query.query_id, query.started_at.timestamp_micros())
 }
 
+/// What tells a query from all others, of its warehouse, transaction, id and start in microseconds.
 // Stored texts have lost their blanks at the end, which some warehouses pad them with.
-pub(super) fn key(warehouse: &str, transaction: &str, query: &str, started: i64) -> u64 {
+pub fn key(warehouse: &str, transaction: &str, query: &str, started: i64) -> u64 {
     hash((warehouse.trim_end(), transaction.trim_end(), query.trim_end(), started))
 }
 

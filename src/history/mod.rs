@@ -47,7 +47,7 @@ use std::{
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use append::Appended;
+pub use append::{Appended, key};
 pub use compact::{Mergeable, Merging};
 pub use flight::InFlight;
 pub use manifest::{Collected, Entry, Left, Manifest, Settled, Used};

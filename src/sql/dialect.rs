@@ -27,6 +27,8 @@ pub struct Dialect {
     pub sorts_together: bool,
     /// Whether a condition can look into a subquery about its row.
     pub correlates: bool,
+    /// Whether rows of [`Relation::Query`] say what tables they touch, as [`Asks`](super::Asks) asks; else they are joined.
+    pub says_tables: bool,
     /// A text as a literal.
     pub text: fn(&str) -> String,
     /// An instant as a literal that compares with the stored times.
@@ -166,6 +168,26 @@ pub fn table_column(access: Access) -> &'static str {
         Access::Write => "write_table",
         Access::Any => crate::model::TOUCHED,
     }
+}
+
+/// The column of a query that lists the tables it uses so, each once, of a dialect that [says](Dialect::says_tables) it.
+pub fn tables_column(access: Access) -> &'static str {
+    match access {
+        Access::Read => "read_tables",
+        Access::Write => "write_tables",
+        Access::Any => "touch_tables",
+    }
+}
+
+/// The column that lists a query's touches, as structures of the columns of `list touches`.
+pub const TOUCHES: &str = "touches";
+
+/// The column of [`Relation::Touch`] that says whether its query writes the same table.
+pub const BUILDS: &str = "builds";
+
+/// The column of a query that says whether the n-th test of [`Asks`](super::Asks) holds of a table it touches.
+pub fn touching_column(nth: usize) -> String {
+    format!("touching_{}", nth.saturating_add(1))
 }
 
 /// A name as SQL takes it, quoted where it must be.

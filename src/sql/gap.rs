@@ -2,6 +2,7 @@
 
 use super::{
     Dialect, Relation,
+    asks::Asks,
     dialect::identifier,
     needs::Needs,
     render::{Writer, around},
@@ -34,7 +35,7 @@ impl Gap {
         for unread in dialect.unread {
             needs = needs.with(unread.column);
         }
-        let writer = Writer { plan, dialect, needs: &needs };
+        let writer = Writer { plan, dialect, needs: &needs, asks: &Asks::default() };
         let (weight, asked) = match &weight {
             Some((of, asked)) => (format!("coalesce({}, 0)", writer.expr(of)), *asked),
             None => ("1".to_owned(), "queries"),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    asks::Asks,
     dialect::{Dialect, Relation, identifier, table_column},
     gap::Gap,
     needs::Needs,
@@ -44,6 +45,8 @@ pub struct Statement {
     pub rollup: Option<FromRollups>,
     /// How much of what is asked the warehouse cannot read, of a warehouse that reads texts itself.
     pub gap: Option<Gap>,
+    /// What it asks of the tables that queries touch, of an engine whose rows say it.
+    pub asks: Asks,
     /// What a reader of the answer must know, whatever the answer is.
     pub notices: Vec<String>,
 }
@@ -63,6 +66,7 @@ impl Statement {
             outputs: Vec::new(),
             rollup: None,
             gap: None,
+            asks: Asks::default(),
             notices: Vec::new(),
         }
     }
@@ -118,7 +122,8 @@ pub fn render(plan: &Plan, dialect: &Dialect) -> Result<Statement, Error> {
         return Err(Error::Lacks(refusal));
     }
     let needs = Needs::of(plan, dialect);
-    let writer = Writer { plan, dialect, needs: &needs };
+    let asks = Asks::of(plan, dialect);
+    let writer = Writer { plan, dialect, needs: &needs, asks: &asks };
     let (text, outputs) = match &plan.question {
         Question::Figures(figures) if !dialect.sorts_together || dialect.peak.is_none() => {
             writer.figures(&apart(figures, dialect))
@@ -161,6 +166,7 @@ pub fn render(plan: &Plan, dialect: &Dialect) -> Result<Statement, Error> {
             outputs,
             rollup: from_rollups(plan, dialect),
             gap: Gap::of(plan, dialect),
+            asks,
             notices: (dialect.notices)(plan, &needs.wanted(&plan.window)),
         }),
     }
@@ -170,8 +176,8 @@ fn from_rollups(plan: &Plan, dialect: &Dialect) -> Option<FromRollups> {
     dialect.sketched?;
     let Rollup { plan, dimension, sketched } = rollup(plan)?;
     let Question::Figures(figures) = &plan.question else { return None };
-    let needs = Needs::of(&plan, dialect);
-    let (text, _) = Writer { plan: &plan, dialect, needs: &needs }.figures(figures);
+    let (needs, asks) = (Needs::of(&plan, dialect), Asks::of(&plan, dialect));
+    let (text, _) = Writer { plan: &plan, dialect, needs: &needs, asks: &asks }.figures(figures);
     let window = |of: bool| {
         let is = |section: &&Section| matches!(section.source, Source::Rolled { billed, .. } if billed == of);
         figures.sections.iter().find(is).map(|section| section.window)
@@ -317,8 +323,8 @@ pub fn expression(expr: &Expr, dialect: &Dialect) -> String {
         rows: 0,
         notices: Vec::new(),
     };
-    let needs = Needs::of(&plan, dialect);
-    Writer { plan: &plan, dialect, needs: &needs }.expr(expr)
+    let (needs, asks) = (Needs::of(&plan, dialect), Asks::default());
+    Writer { plan: &plan, dialect, needs: &needs, asks: &asks }.expr(expr)
 }
 
 /// The window in which the queries of a run lie that ends in another.
@@ -450,6 +456,7 @@ pub(super) struct Writer<'a> {
     pub(super) plan: &'a Plan,
     pub(super) dialect: &'a Dialect,
     pub(super) needs: &'a Needs,
+    pub(super) asks: &'a Asks,
 }
 
 impl Writer<'_> {

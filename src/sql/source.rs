@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    dialect::{Cut, Relation, identifier, table_column},
-    render::{Writer, aliased, around, parts},
+    dialect::{BUILDS, Cut, Relation, TOUCHES, identifier, table_column, tables_column, touching_column},
+    render::{Writer, aliased, around, expression, parts},
 };
 use crate::model::{Access, Buckets, Expr, Figures, Phase, Runs, Section, Selects, Source, Window};
 
@@ -133,9 +133,30 @@ impl Writer<'_> {
         }
         let mut from = self.relation(Relation::Query, window);
         for access in accesses {
-            from.push_str(&format!("\n{pad}left join {}", self.touched(access, window, &[], pad)));
+            from = match self.dialect.says_tables {
+                true => {
+                    let [tables, table] = [tables_column(access), table_column(access)];
+                    format!("(select *, unnest({tables}) as {table} from {from}) as {}", Relation::Query.name())
+                }
+                false => format!("{from}\n{pad}left join {}", self.touched(access, window, &[], pad)),
+            };
         }
         from
+    }
+
+    // The queries that use a table so, once a table, and what their rows pass beside.
+    fn using(&self, access: Access, window: &Window, more: &[&Expr], pad: &str) -> (String, Vec<String>) {
+        match self.dialect.says_tables {
+            true => {
+                let table = Expr::Table(access);
+                let from = self.queries(window, more.iter().copied().chain([&table]), pad);
+                (from, vec![format!("{} is not null", table_column(access))])
+            }
+            false => {
+                let queries = self.queries(window, more.iter().copied(), pad);
+                (format!("{queries}\n{pad}join {}", self.touched(access, window, &[], pad)), Vec::new())
+            }
+        }
     }
 
     // The tables that queries use so, once a query, joined to the query.
@@ -146,6 +167,15 @@ impl Writer<'_> {
     }
 
     fn uses(&self, access: Access, window: &Window, prefix: &str, more: &[String], pad: &str) -> String {
+        if self.dialect.says_tables {
+            return format!(
+                "select warehouse as {prefix}_warehouse, coalesce(transaction_id, '') as {prefix}_transaction, query_id as \
+                 {prefix}_query, started_at as {prefix}_started, unnest({}) as {prefix}_table\n{pad}from {}\n{pad}where {}",
+                tables_column(access),
+                self.relation(Relation::Query, window),
+                self.tests(window, &Expr::always()).join(" and ")
+            );
+        }
         let mut tests = self.tests(&Window { selects: Selects::Ended, ..*window }, &Expr::always());
         if window.selects == Selects::Overlapping {
             tests = vec![format!("ended_at >= {}", (self.dialect.instant)(window.from))];
@@ -164,6 +194,10 @@ impl Writer<'_> {
 
     /// Whether a query uses a table of which the test holds.
     pub(super) fn touching(&self, access: Access, test: &Expr, negated: bool) -> String {
+        let not = if negated { "not " } else { "" };
+        if let Some(nth) = self.asks.test(access, &expression(test, self.dialect)) {
+            return format!("{not}{}", touching_column(nth));
+        }
         let window = self.plan.window;
         let window = match &self.plan.question {
             crate::model::Question::Figures(figures) => {
@@ -183,7 +217,6 @@ impl Writer<'_> {
             true => String::new(),
             false => format!(" and {}", self.test(test)),
         };
-        let not = if negated { "not " } else { "" };
         format!(
             "{not}exists (select 1 from ({}) as touches where {}{test})",
             uses.replace('\n', " "),
@@ -194,6 +227,17 @@ impl Writer<'_> {
     /// The rows of `list touches`.
     pub(super) fn touches(&self, columns: &[String], filter: &Expr) -> String {
         let window = &self.plan.window;
+        if self.dialect.says_tables {
+            let given: String = ["touch_table", "touch_access", "touch_rows", "touch_bytes", "touch_committed"]
+                .iter()
+                .map(|name| format!(", touch['{name}'] as {name}"))
+                .collect();
+            let queries = self.relation(Relation::Query, window);
+            let from = format!(
+                "(\n  select *{given}\n  from (select *, unnest({TOUCHES}) as touch from {queries}) as {queries}\n) as {queries}"
+            );
+            return self.selected(columns, &from, window, filter, "");
+        }
         let more = [
             "case when write then 'write' else 'read' end as touch_access".to_owned(),
             "rows as touch_rows".to_owned(),
@@ -495,14 +539,10 @@ impl Writer<'_> {
         let used = touching.map(|touching| {
             let used = Window { selects: Selects::Ended, ..self.plan.window };
             let inner = format!("{pad}  ");
-            let queries = format!(
-                "{} join {}",
-                self.relation(Relation::Query, &used),
-                self.touched(Access::Any, &used, &[], "").replace('\n', " ")
-            );
-            let columns = ["touch_warehouse as used_warehouse".to_owned(), "touch_table as used_table".to_owned()];
-            let selected = self.selected(&columns, &queries, &used, touching, &inner);
-            let distinct = selected.replacen("select", "select distinct", 1);
+            let (queries, more) = self.using(Access::Any, &used, &[], "");
+            let columns = ["warehouse as used_warehouse".to_owned(), "touch_table as used_table".to_owned()];
+            let selected = self.selected(&columns, &queries.replace('\n', " "), &used, touching, &inner);
+            let distinct = also(selected, &more, &inner).replacen("select", "select distinct", 1);
             let table = identifier("table");
             format!("\n{pad}join (\n{inner}{distinct}\n{pad}) as used on used_warehouse = warehouse and used_table = {table}")
         });
@@ -536,6 +576,7 @@ impl Writer<'_> {
             buckets.map(|buckets| format!(", {}", (self.dialect.bucket)("ended_at", buckets))).unwrap_or_default();
         let used = match access {
             // The build of a table reads what it is about to write: nobody else has looked.
+            Access::Read if self.dialect.says_tables => format!("not write and not {BUILDS}"),
             Access::Read => format!(
                 "not write and not exists (select 1 from ({}) as builds where {} and build_table = {table})",
                 self.uses(Access::Write, window, "build", &[], "").replace('\n', " "),
@@ -581,20 +622,18 @@ impl Writer<'_> {
         let window = Window { selects: Selects::Ended, ..section.window };
         let all = Section { filter: Expr::always(), ..section.clone() };
         let written = self.known_tables(&all, Access::Write, buckets, &format!("{pad}  "));
-        let prefix = table_column(access).trim_end_matches("_table");
         let mut select: Vec<String> = named.iter().map(|(x, name)| aliased(&self.expr(x), name)).collect();
-        select.push(format!("{prefix}_warehouse as used_warehouse"));
-        select.push(format!("{prefix}_table as used_table"));
+        select.push("warehouse as used_warehouse".to_owned());
+        select.push(format!("{} as used_table", table_column(access)));
         let more: Vec<&Expr> =
             named.iter().map(|(x, _)| *x).filter(|x| !matches!(x, Expr::Table(known) if *known == access)).collect();
         let inner = format!("{pad}  ");
-        let from = format!(
-            "{}\n{inner}join {}",
-            self.queries(&window, more, &inner),
-            self.touched(access, &window, &[], &inner)
+        let (from, more) = self.using(access, &window, &more, &inner);
+        let used = also(self.selected(&select, &from, &window, &section.filter, &inner), &more, &inner).replacen(
+            "select",
+            "select distinct",
+            1,
         );
-        let used =
-            self.selected(&select, &from, &window, &section.filter, &inner).replacen("select", "select distinct", 1);
         let names: String = named.iter().map(|(_, name)| format!("{name}, ")).collect();
         format!(
             "select {names}at, until, least\n{pad}from (\n{pad}  {used}\n{pad}) as used\n{pad}join (\n{pad}  select \
@@ -635,6 +674,11 @@ impl Writer<'_> {
 
 fn asked(window: Window) -> Window {
     Window { selects: Selects::Ended, ..window }
+}
+
+// A `select` that ends with its tests, with more of them.
+fn also(select: String, tests: &[String], pad: &str) -> String {
+    tests.iter().fold(select, |select, test| format!("{select}\n{pad}  and {test}"))
 }
 
 fn access_test(access: Access) -> Option<String> {

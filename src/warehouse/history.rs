@@ -11,7 +11,7 @@ use arrow::{
 use async_trait::async_trait;
 use chrono::{DateTime, Duration, Utc};
 use datafusion::{
-    common::config::ConfigNonZeroUsize,
+    common::{DFSchema, config::ConfigNonZeroUsize},
     error::DataFusionError,
     execution::{
         SessionStateBuilder,
@@ -33,9 +33,10 @@ use super::{
     peak::peak,
     percentile::percentile,
     roll::{Makers, Rolling},
-    scan::Scan,
+    scan::{Scan, Touching},
     shares::Shares,
     sketch::{sketch, sketched},
+    touched::{made, tested},
 };
 use crate::{
     annotation::People,
@@ -56,6 +57,7 @@ pub static DIALECT: Dialect = Dialect {
     notices: |_, _| Vec::new(),
     sorts_together: true,
     correlates: true,
+    says_tables: true,
     text: |text| format!("'{}'", text.replace('\'', "''")),
     instant: |at| format!("timestamp '{}'", at.naive_utc().format("%Y-%m-%d %H:%M:%S%.6f")),
     number: |number| format!("{number:?}"),
@@ -248,13 +250,16 @@ impl Engine {
             None => None,
             Some(window) => Some(self.shares(&context, statement, window, clock, &flight, &mut notices).await?),
         };
+        let touching = self.touching(&context, statement, &read)?;
         for (relation, table, window, files) in read {
             let selects = window.selects;
             let rows: &[RecordBatch] = match (relation, selects) {
                 (Relation::Query, Selects::Overlapping) => &flight.rows,
                 _ => &[],
             };
-            let view = View { table, keys: &statement.keys, selects, shares: shares.as_deref(), flight: rows };
+            let touching = touching.as_ref();
+            let view =
+                View { table, keys: &statement.keys, selects, shares: shares.as_deref(), flight: rows, touching };
             self.register(&context, view, &files, clock).await?;
             if covered.is_none() || relation == Relation::Query {
                 covered = files.covered;
@@ -285,6 +290,23 @@ impl Engine {
         };
         let covered = covered.map(|covered: Vec<_>| covered.into_iter().filter_map(shown).collect());
         Ok(Rows { batches, notices, covered, ..Rows::default() })
+    }
+
+    // What rows say of the tables that queries touch, where the statement asks for it.
+    fn touching(
+        &self,
+        context: &SessionContext,
+        statement: &Statement,
+        read: &[(Relation, Table, Window, Files)],
+    ) -> Result<Option<Touching>, Error> {
+        let Some((.., files)) = read.iter().find(|(relation, ..)| *relation == Relation::Touch) else {
+            return Ok(None);
+        };
+        let names = DFSchema::try_from(tested()).map_err(refused)?;
+        let tests = statement.asks.tests.iter();
+        let tests = tests.map(|(access, test)| Ok((*access, context.parse_sql_expr(test, &names)?)));
+        let tests = tests.collect::<Result<_, DataFusionError>>().map_err(refused)?;
+        Ok(Some(Touching { asks: statement.asks.clone(), tests, files: files.whole.clone() }))
     }
 
     // Whether a part of the time was collected by a login that sees only its own queries.
@@ -501,8 +523,13 @@ impl Engine {
         let keys = keys.as_slice();
         let (plain, mapped): (Vec<_>, Vec<_>) =
             files.whole.iter().partition(|(_, entry)| keys.iter().all(|key| entry.keys.contains(key)));
-        let scan =
-            |files: &[&(std::path::PathBuf, Entry)], keys: &[String]| Scan::new(table, files, keys).map(Arc::new);
+        let scan = |files: &[&(std::path::PathBuf, Entry)], keys: &[String]| {
+            let scan = Scan::new(table, files, keys)?;
+            Ok::<_, Error>(Arc::new(match view.touching {
+                Some(touching) => scan.touching(touching.clone())?,
+                None => scan,
+            }))
+        };
         let shares = shares.filter(|_| table == Table::Query);
         let stored = mapped.is_empty() && shift.is_zero() && seen.is_none();
         if stored && flight.is_empty() && shares.is_none() && shown.is_empty() {
@@ -540,6 +567,23 @@ impl Engine {
         };
         let mut columns: Vec<String> =
             table.fields().iter().map(|field| column(field.name(), field.data_type())).collect();
+        // What is in flight has touched nothing yet.
+        let made = view.touching.map(|touching| made(table, &touching.asks)).unwrap_or_default();
+        let untouched: Vec<(String, &str)> = made
+            .iter()
+            .map(|(field, _)| {
+                let nothing = match field.data_type() {
+                    DataType::Boolean => "1 = 0",
+                    DataType::List(of) if of.data_type() == &DataType::Utf8View => "make_array(null)",
+                    _ => "null",
+                };
+                (identifier(field.name()), nothing)
+            })
+            .collect();
+        columns.extend(untouched.iter().map(|(name, nothing)| match &open {
+            Some(seen) => format!("case when ended_at < {seen} then {name} else {nothing} end as {name}"),
+            None => name.clone(),
+        }));
         // What is in flight has no end, and who waits has waited until now.
         let now = seen.unwrap_or(clock.now - shift).timestamp_micros();
         let mut flying: Vec<String> = Vec::new();
@@ -555,6 +599,9 @@ impl Engine {
                 _ => name,
             });
         }
+        flying.extend(
+            untouched.iter().filter(|_| !flight.is_empty()).map(|(name, nothing)| format!("{nothing} as {name}")),
+        );
         if let Some(shares) = shares {
             let needs = shares.needs();
             // A weight that nobody is charged by need not be read.
@@ -655,6 +702,8 @@ struct View<'a> {
     shares: Option<&'a Shares>,
     // Queries that have no end yet.
     flight: &'a [RecordBatch],
+    // What is asked of the tables that queries touch.
+    touching: Option<&'a Touching>,
 }
 
 fn said(at: DateTime<Utc>) -> String {

@@ -11,6 +11,7 @@ pub mod roll;
 mod scan;
 pub mod shares;
 mod sketch;
+mod touched;
 
 use std::sync::Arc;
 

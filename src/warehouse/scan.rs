@@ -1,6 +1,10 @@
 //! Files of the history as a table of DataFusion.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
@@ -14,23 +18,44 @@ use datafusion::{
         physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource, parquet::CachedParquetFileReaderFactory},
         source::DataSourceExec,
     },
-    error::Result,
+    error::{DataFusionError, Result},
     execution::object_store::ObjectStoreUrl,
     logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, utils::conjunction},
     object_store::{ObjectMeta, path::Path as StorePath},
     physical_plan::{ExecutionPlan, filter::FilterExecBuilder, union::UnionExec},
 };
 
-use super::Error;
-use crate::history::{Entry, Table, schema};
+use super::{
+    Error,
+    touched::{self, Day, KEY, Made, Part, TOUCH, Touched},
+};
+use crate::{
+    history::{Entry, Table, schema},
+    model::Access,
+    sql::Asks,
+};
 
 /// Some files of one table. The part of time that a statement is about is tested only on the rows of files that reach out
 /// of it: of a month of days, the first and the last.
 #[derive(Debug)]
 pub struct Scan {
+    // The stored columns, and behind them those that are made of touches.
     schema: SchemaRef,
-    time: &'static str,
+    stored: SchemaRef,
+    table: Table,
     files: Vec<(PartitionedFile, Times)>,
+    touching: Option<Touching>,
+}
+
+/// What rows of a scan say of the tables that queries touch.
+#[derive(Debug, Clone)]
+pub struct Touching {
+    /// What is asked.
+    pub asks: Asks,
+    /// The tests that are asked, over the name of a table.
+    pub tests: Vec<(Access, Expr)>,
+    /// The files of touches.
+    pub files: Vec<(PathBuf, Entry)>,
 }
 
 // The first and the last time of a file's rows, in microseconds.
@@ -46,21 +71,19 @@ impl Scan {
         };
         let promoted = keys.iter().map(|key| Field::new(schema::promoted_column(key), DataType::Utf8, true));
         let fields: Vec<Field> = table.fields().into_iter().chain(promoted).map(viewed).collect();
-        let located = |(path, entry): &&(PathBuf, Entry)| {
-            let unreadable =
-                |cause: String| Error::Engine(format!("the path {} cannot be read: {cause}", path.display()));
-            let file = PartitionedFile::new_from_meta(ObjectMeta {
-                // The store's own way to write a path, in which `#` and `%` mean themselves.
-                location: StorePath::from_absolute_path(path).map_err(|cause| unreadable(cause.to_string()))?,
-                last_modified: DateTime::UNIX_EPOCH,
-                size: entry.bytes,
-                e_tag: None,
-                version: None,
-            });
-            Ok((file, (entry.min_end, entry.max_end)))
-        };
-        let files = files.iter().map(located).collect::<Result<_, Error>>()?;
-        Ok(Scan { schema: Arc::new(Schema::new(fields)), time: table.time(), files })
+        let files = files.iter().map(|(path, entry)| Ok((located(path, entry)?, (entry.min_end, entry.max_end))));
+        let files = files.collect::<Result<_, Error>>()?;
+        let schema = Arc::new(Schema::new(fields));
+        Ok(Scan { schema: schema.clone(), stored: schema, table, files, touching: None })
+    }
+
+    /// The same with what the rows say of the tables that queries touch.
+    pub fn touching(self, touching: Touching) -> Result<Scan, Error> {
+        let stored = self.stored.fields().iter().map(|field| field.as_ref().clone());
+        let made = touched::made(self.table, &touching.asks).into_iter().map(|(field, _)| field);
+        let schema = Arc::new(Schema::new(stored.chain(made).collect::<Vec<_>>()));
+        touching.files.iter().try_for_each(|(path, entry)| located(path, entry).map(drop))?;
+        Ok(Scan { schema, touching: Some(touching), ..self })
     }
 
     // A comparison of a row's time with an instant.
@@ -68,7 +91,7 @@ impl Scan {
         let Expr::BinaryExpr(BinaryExpr { left, op, right }) = filter else { return None };
         match (left.as_ref(), right.as_ref()) {
             (Expr::Column(column), Expr::Literal(ScalarValue::TimestampMicrosecond(Some(at), None), _))
-                if column.name == self.time =>
+                if column.name == self.table.time() =>
             {
                 match op {
                     Operator::GtEq => Some(Bound { from: Some(*at), until: None }),
@@ -88,17 +111,31 @@ impl Scan {
         filters: Vec<Expr>,
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.read_in(state, state.config().target_partitions(), files, projection, filters, limit)
+    }
+
+    // In at most so many partitions.
+    fn read_in(
+        &self,
+        state: &dyn Session,
+        partitions: usize,
+        files: Vec<PartitionedFile>,
+        projection: Option<&Vec<usize>>,
+        filters: Vec<Expr>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let url = ObjectStoreUrl::local_filesystem();
         let store = state.runtime_env().object_store(&url)?;
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
-        let mut source = ParquetSource::new(self.schema.clone())
+        let stored = &self.stored;
+        let mut source = ParquetSource::new(stored.clone())
             .with_table_parquet_options(state.table_options().parquet.clone())
             .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(store, cache)));
         if let Some(filter) = conjunction(filters) {
-            let schema = DFSchema::try_from(self.schema.clone())?;
+            let schema = DFSchema::try_from(stored.clone())?;
             source = source.with_predicate(state.create_physical_expr(filter, &schema)?);
         }
-        let partitions = state.config().target_partitions().clamp(1, files.len().max(1));
+        let partitions = partitions.clamp(1, files.len().max(1));
         let mut groups: Vec<Vec<PartitionedFile>> = vec![Vec::new(); partitions];
         for (group, file) in (0..partitions).cycle().zip(files) {
             if let Some(group) = groups.get_mut(group) {
@@ -123,9 +160,9 @@ impl Scan {
         filters: Vec<Expr>,
         bounds: Vec<Expr>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let mut columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let mut columns = projection.cloned().unwrap_or_else(|| (0..self.stored.fields().len()).collect());
         let asked: Vec<usize> = (0..columns.len()).collect();
-        let time = self.schema.index_of(self.time)?;
+        let time = self.stored.index_of(self.table.time())?;
         if !columns.contains(&time) {
             columns.push(time);
         }
@@ -136,6 +173,115 @@ impl Scan {
         let test = state.create_physical_expr(test, &schema)?;
         Ok(Arc::new(FilterExecBuilder::new(test, rows).apply_projection(Some(asked))?.build()?))
     }
+}
+
+impl Scan {
+    // The rows with columns that are made of touches, a file and its day's touches at a time.
+    fn touched(
+        &self,
+        touching: &Touching,
+        state: &dyn Session,
+        projection: &[usize],
+        filters: &[Expr],
+        bounds: &[Expr],
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        // What is known of a row without its touches is tested before they are looked for.
+        let known =
+            |filter: &&Expr| filter.column_refs().iter().all(|column| self.stored.index_of(&column.name).is_ok());
+        let filters: Vec<Expr> = filters.iter().filter(known).cloned().collect();
+        let mut columns: Vec<usize> = Vec::new();
+        let mut place = |nth: usize| match columns.iter().position(|known| *known == nth) {
+            Some(place) => place,
+            None => {
+                columns.push(nth);
+                columns.len() - 1
+            }
+        };
+        let made = touched::made(self.table, &touching.asks);
+        let all: Vec<Made> =
+            (0..self.stored.fields().len()).map(Made::Stored).chain(made.into_iter().map(|(_, made)| made)).collect();
+        let asked = projection.iter().filter_map(|nth| all.get(*nth)).map(|made| match made {
+            Made::Stored(nth) => Made::Stored(place(*nth)),
+            other => *other,
+        });
+        let asked: Vec<Made> = asked.collect();
+        for name in KEY.iter().chain(asked.contains(&Made::Builds).then_some(&TOUCH[0])) {
+            place(self.stored.index_of(name)?);
+        }
+        for column in filters.iter().chain(bounds).flat_map(Expr::column_refs) {
+            place(self.stored.index_of(&column.name)?);
+        }
+        let limits: Vec<Bound> = bounds.iter().filter_map(|filter| self.bound(filter)).collect();
+        let names = DFSchema::try_from(touched::tested())?;
+        let tests = touching
+            .tests
+            .iter()
+            .map(|(access, test)| Ok((*access, state.create_physical_expr(test.clone(), &names)?)));
+        let tests = tests.collect::<Result<Vec<_>>>()?;
+        let mut days: HashMap<String, Arc<Day>> = HashMap::new();
+        let partitions = state.config().target_partitions().clamp(1, self.files.len().max(1));
+        let mut parts: Vec<Vec<Part>> = vec![Vec::new(); partitions];
+        for (nth, (file, times)) in self.files.iter().enumerate() {
+            let mut tests = filters.clone();
+            if !limits.iter().all(|bound| bound.holds(*times)) {
+                tests.extend(bounds.iter().cloned());
+            }
+            let mut rows = self.read(state, vec![file.clone()], Some(&columns), tests.clone(), None)?;
+            if let Some(test) = conjunction(tests) {
+                let test = state.create_physical_expr(test, &DFSchema::try_from(rows.schema())?)?;
+                rows = Arc::new(FilterExecBuilder::new(test, rows).build()?);
+            }
+            let folder = folder(file);
+            let day = match days.get(&folder) {
+                Some(day) => day.clone(),
+                None => {
+                    let day = Arc::new(Day::new(self.touches(touching, state, &folder)?));
+                    days.insert(folder, day.clone());
+                    day
+                }
+            };
+            if let Some(parts) = parts.get_mut(nth % partitions) {
+                parts.push(Part { rows, day });
+            }
+        }
+        let schema = Arc::new(self.schema.project(projection)?);
+        Ok(Arc::new(Touched::new(schema, asked, tests, parts)))
+    }
+
+    // The touches of a folder, which is a day's.
+    fn touches(&self, touching: &Touching, state: &dyn Session, day: &str) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let files: Vec<&(PathBuf, Entry)> = touching
+            .files
+            .iter()
+            .filter(|(path, entry)| located(path, entry).is_ok_and(|file| folder(&file) == day))
+            .collect();
+        if files.is_empty() {
+            return Ok(None);
+        }
+        let touches = Scan::new(Table::Touch, &files, &[]).map_err(|cause| DataFusionError::External(cause.into()))?;
+        let whole = if touching.asks.whole { TOUCH.len() } else { 2 };
+        let columns = KEY.iter().chain(TOUCH.iter().take(whole)).map(|name| touches.stored.index_of(name));
+        let columns = columns.collect::<std::result::Result<Vec<usize>, _>>()?;
+        let files = touches.files.iter().map(|(file, _)| file.clone()).collect();
+        Ok(Some(touches.read_in(state, 1, files, Some(&columns), Vec::new(), None)?))
+    }
+}
+
+fn located(path: &Path, entry: &Entry) -> Result<PartitionedFile, Error> {
+    let unreadable = |cause: String| Error::Engine(format!("the path {} cannot be read: {cause}", path.display()));
+    Ok(PartitionedFile::new_from_meta(ObjectMeta {
+        // The store's own way to write a path, in which `#` and `%` mean themselves.
+        location: StorePath::from_absolute_path(path).map_err(|cause| unreadable(cause.to_string()))?,
+        last_modified: DateTime::UNIX_EPOCH,
+        size: entry.bytes,
+        e_tag: None,
+        version: None,
+    }))
+}
+
+fn folder(file: &PartitionedFile) -> String {
+    let path = file.object_meta.location.as_ref();
+    path.rsplit_once('/').map_or_else(String::new, |(folder, _)| folder.to_owned())
 }
 
 // A part of time: from its first instant to the first after it.
@@ -180,6 +326,12 @@ impl TableProvider for Scan {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let (bounds, filters): (Vec<Expr>, Vec<Expr>) =
             filters.iter().cloned().partition(|filter| self.bound(filter).is_some());
+        if let (Some(touching), Some(asked)) =
+            (&self.touching, projection.cloned().or_else(|| Some((0..self.schema.fields().len()).collect())))
+            && asked.iter().any(|nth| *nth >= self.stored.fields().len())
+        {
+            return self.touched(touching, state, &asked, &filters, &bounds);
+        }
         let limits: Vec<Bound> = bounds.iter().filter_map(|filter| self.bound(filter)).collect();
         let (inside, across): (Vec<_>, Vec<_>) =
             self.files.iter().partition(|(_, times)| limits.iter().all(|bound| bound.holds(*times)));

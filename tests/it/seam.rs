@@ -31,6 +31,7 @@ static ELEPHANT: Dialect = Dialect {
     notices: |_, _| Vec::new(),
     sorts_together: true,
     correlates: true,
+    says_tables: false,
     text: |text| match text.contains('\\') {
         true => format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''")),
         false => format!("'{}'", text.replace('\'', "''")),
@@ -93,6 +94,7 @@ static CALLS: Dialect = Dialect {
     notices: |_, _| Vec::new(),
     sorts_together: true,
     correlates: true,
+    says_tables: false,
     text: |text| call("text", &[text]),
     instant: |at| call("instant", &[&at.to_rfc3339()]),
     number: |number| call("number", &[&number.to_string()]),

@@ -65,6 +65,7 @@ fn asked(sql: &str, outputs: Vec<Output>) -> Statement {
         outputs,
         rollup: None,
         gap: None,
+        asks: Default::default(),
         notices: Vec::new(),
     }
 }

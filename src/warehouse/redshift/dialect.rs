@@ -43,6 +43,7 @@ pub static DIALECT: Dialect = Dialect {
     notices,
     sorts_together: false,
     correlates: false,
+    says_tables: false,
     text,
     instant: |at| format!("timestamp '{}'", at.naive_utc().format("%Y-%m-%d %H:%M:%S%.6f")),
     // A literal with a point is exact and its quotients have few digits.

@@ -10,18 +10,14 @@ from (
     from (
       select distinct
         dag,
-        write_warehouse as used_warehouse,
+        warehouse as used_warehouse,
         write_table as used_table
-      from query
-      join (
-        select distinct warehouse as write_warehouse, coalesce(transaction_id, '') as write_transaction, query_id as write_query, started_at as write_started, "table" as write_table
-        from touch
-        where ended_at >= timestamp '2026-08-21 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000' and write
-      ) as writes on write_query = query_id and write_started = started_at and write_warehouse = warehouse and write_transaction = coalesce(transaction_id, '')
+      from (select *, unnest(write_tables) as write_table from query) as query
       where ended_at >= timestamp '2026-08-21 12:00:00.000000'
         and ended_at < timestamp '2026-11-20 12:00:00.000000'
         and warehouse = 'w'
         and counted
+        and write_table is not null
     ) as used
     join (
       select warehouse as last_warehouse, "table" as last_table, at, until, least from (

@@ -15,13 +15,14 @@ with grouped as (
       ) as looked on look_warehouse = warehouse and look_at = at
       join (
         select distinct
-          touch_warehouse as used_warehouse,
+          warehouse as used_warehouse,
           touch_table as used_table
-        from query join (   select distinct warehouse as touch_warehouse, coalesce(transaction_id, '') as touch_transaction, query_id as touch_query, started_at as touch_started, "table" as touch_table   from touch   where ended_at >= timestamp '2026-11-19 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000' ) as touchs on touch_query = query_id and touch_started = started_at and touch_warehouse = warehouse and touch_transaction = coalesce(transaction_id, '')
+        from (select *, unnest(touch_tables) as touch_table from query) as query
         where ended_at >= timestamp '2026-11-19 12:00:00.000000'
           and ended_at < timestamp '2026-11-20 12:00:00.000000'
           and task = 'margin/prices'
           and counted
+          and touch_table is not null
       ) as used on used_warehouse = warehouse and used_table = "table"
       where at >= timestamp '2026-11-11 12:00:00.000000' and at < timestamp '2026-11-20 12:00:00.000000' and warehouse = 'w'
       ) as lasting

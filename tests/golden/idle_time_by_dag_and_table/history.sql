@@ -13,12 +13,7 @@ from (
         dag,
         read_table as reads,
         max(ended_at) as at
-      from query
-      left join (
-        select distinct warehouse as read_warehouse, coalesce(transaction_id, '') as read_transaction, query_id as read_query, started_at as read_started, "table" as read_table
-        from touch
-        where ended_at >= timestamp '2026-08-21 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000' and not write
-      ) as reads on read_query = query_id and read_started = started_at and read_warehouse = warehouse and read_transaction = coalesce(transaction_id, '')
+      from (select *, unnest(read_tables) as read_table from query) as query
       where ended_at >= timestamp '2026-08-21 12:00:00.000000'
         and ended_at < timestamp '2026-11-20 12:00:00.000000'
         and counted

@@ -11,7 +11,7 @@ with grouped as (
       from (
         select warehouse, "table", max(ended_at) as at, 1 = 0 as least
         from touch
-        where ended_at >= timestamp '2026-08-21 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000' and not write and not exists (select 1 from (select distinct warehouse as build_warehouse, coalesce(transaction_id, '') as build_transaction, query_id as build_query, started_at as build_started, "table" as build_table from touch where ended_at >= timestamp '2026-08-21 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000' and write) as builds where build_query = query_id and build_started = started_at and build_warehouse = warehouse and build_transaction = coalesce(transaction_id, '') and build_table = "table")
+        where ended_at >= timestamp '2026-08-21 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000' and not write and not builds
         group by warehouse, "table"
         union all
         select warehouse, "table", first_seen as at, 1 = 1 as least

@@ -17,12 +17,10 @@ select
   "statement",
   status,
   fingerprint
-from query
-join (
-  select warehouse as touch_warehouse, coalesce(transaction_id, '') as touch_transaction, query_id as touch_query, started_at as touch_started, "table" as touch_table, case when write then 'write' else 'read' end as touch_access, rows as touch_rows, bytes as touch_bytes, committed as touch_committed
-  from touch
-  where ended_at >= timestamp '2026-11-19 12:00:00.000000'
-) as touchs on touch_query = query_id and touch_started = started_at and touch_warehouse = warehouse and touch_transaction = coalesce(transaction_id, '')
+from (
+  select *, touch['touch_table'] as touch_table, touch['touch_access'] as touch_access, touch['touch_rows'] as touch_rows, touch['touch_bytes'] as touch_bytes, touch['touch_committed'] as touch_committed
+  from (select *, unnest(touches) as touch from query) as query
+) as query
 where started_at < timestamp '2026-11-20 12:00:00.000000'
   and (ended_at >= timestamp '2026-11-19 12:00:00.000000' or ended_at is null)
   and ((touch_access is null or touch_access <> 'read') or (touch_table is null or touch_table <> 'db.public.orders'))
