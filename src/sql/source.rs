@@ -587,7 +587,7 @@ impl Writer<'_> {
         let state = self.relation(Relation::TableState, window);
         let looked = format!("at >= {} and at < {}", instant(window.from), instant(window.to));
         // One last use of each, whose test is about its own row: uses are read once and not three times.
-        if access == Access::Write && buckets.is_none() && chosen.is_empty() {
+        if buckets.is_none() && (access == Access::Write || self.dialect.says_tables) {
             return format!(
                 "select warehouse, {table}, coalesce(used, first_seen) as at, used is null as least, case when 1 = 0 then \
                  used end as until\n{pad}from (\n{pad}  select warehouse, {table}, max(used) as used, min(min(seen)) over \
@@ -596,7 +596,7 @@ impl Writer<'_> {
                  warehouse, {table}\n{pad}    union all\n{pad}    select warehouse, {table}, case when 1 = 0 then max(at) \
                  end, case when 1 = 0 then max(at) end\n{pad}    from {state}\n{pad}    where {looked}\n{pad}    group by \
                  warehouse, {table}\n{pad}  ) as known\n{pad}  group by warehouse, {table}\n{pad}) as known\n{pad}where \
-                 coalesce(used, first_seen) is not null"
+                 coalesce(used, first_seen) is not null{chosen}"
             );
         }
         format!(

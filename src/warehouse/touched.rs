@@ -21,6 +21,7 @@ use arrow::{
 };
 use datafusion::{
     common::{Result, exec_datafusion_err, tree_node::TreeNodeRecursion},
+    datasource::{physical_plan::FileScanConfig, source::DataSourceExec},
     execution::{
         SendableRecordBatchStream, TaskContext,
         memory_pool::{MemoryConsumer, MemoryReservation},
@@ -112,16 +113,21 @@ pub(super) fn tested() -> Schema {
 pub(super) type Test = (Access, Arc<dyn PhysicalExpr>);
 
 /// The touches of one day, which are read when its rows are and kept for as long.
-#[derive(Debug)]
 pub(super) struct Day {
     /// [`KEY`] and [`TOUCH`], in one partition; none for a day without touches.
-    pub touches: Option<Arc<dyn ExecutionPlan>>,
+    touches: Option<FileScanConfig>,
     kept: Mutex<Weak<Kept>>,
+}
+
+impl fmt::Debug for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Day({})", if self.touches.is_some() { "touches" } else { "none" })
+    }
 }
 
 impl Day {
     /// A day that was not read yet.
-    pub(super) fn new(touches: Option<Arc<dyn ExecutionPlan>>) -> Day {
+    pub(super) fn new(touches: Option<FileScanConfig>) -> Day {
         Day { touches, kept: Mutex::default() }
     }
 
@@ -133,7 +139,8 @@ impl Day {
         let memory = MemoryConsumer::new("touches of a day").register(context.memory_pool());
         let mut kept = Kept { by_query: HashMap::default(), touches: Touches::default(), tests: Vec::new(), memory };
         if let Some(touches) = &self.touches {
-            let mut rows = touches.execute(0, context.clone())?;
+            // One execution hands out each file once, and a partition that comes late reads them again.
+            let mut rows = DataSourceExec::from_data_source(touches.clone()).execute(0, context.clone())?;
             while let Some(batch) = rows.try_next().await? {
                 kept.add(&batch, whole)?;
             }
