@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Dialect, expression, render::each};
+use super::{Dialect, expression, render::each, touching_column};
 use crate::model::{Access, Expr, List, Plan, Question, Rows, Source};
 
 /// What rows of queries say of the tables they touch, for a statement of a dialect that
@@ -57,6 +57,22 @@ impl Asks {
             _ => {}
         }
         asks
+    }
+
+    /// What the columns of the tests mean, as comments above a statement.
+    pub(super) fn comments(&self) -> String {
+        let line = |(nth, (access, test)): (usize, &(Access, String))| {
+            let uses = match access {
+                Access::Read => "reads",
+                Access::Write => "writes",
+                Access::Any => "touches",
+            };
+            // A line break of a value would end the comment.
+            let test: String = test.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let of = if test == "1 = 1" { String::new() } else { format!(" of which {test}") };
+            format!("-- {}: the query {uses} a table{of}\n", touching_column(nth))
+        };
+        self.tests.iter().enumerate().map(line).collect()
     }
 
     /// The place of a test.

@@ -152,7 +152,7 @@ pub fn render(plan: &Plan, dialect: &Dialect) -> Result<Statement, Error> {
     match lacking {
         Some((_, sentence)) => Err(Error::Lacks((*sentence).to_owned())),
         None => Ok(Statement {
-            text,
+            text: asks.comments() + &text,
             reads: reads(plan),
             shares: shares(plan, dialect),
             buckets: match &plan.question {

@@ -7,22 +7,23 @@ with grouped as (
     select warehouse, "table", at, until, least, part['at'] as part_at, part['start'] as part_start, part['end'] as part_end, part['from'] as part_from, part['to'] as part_to
     from (
       select warehouse, "table", at, until, least, unnest(whole('whole', at, 0, until, timestamp '2026-11-19 12:00:00.000000', timestamp '2026-11-20 12:00:00.000000')) as part from (
-      select warehouse, "table", at, least, lead(at) over (partition by warehouse, "table" order by at, least) as until
+      select warehouse, "table", coalesce(used, first_seen) as at, used is null as least, case when 1 = 0 then used end as until
       from (
-        select warehouse, "table", max(ended_at) as at, 1 = 0 as least
-        from touch
-        where ended_at >= timestamp '2026-08-21 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000' and not write and not builds
-        group by warehouse, "table"
-        union all
-        select warehouse, "table", first_seen as at, 1 = 1 as least
+        select warehouse, "table", max(used) as used, min(min(seen)) over () as first_seen
         from (
-          select warehouse, "table" from touch where ended_at >= timestamp '2026-08-21 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000'
-          union
-          select warehouse, "table" from table_state where at >= timestamp '2026-08-21 12:00:00.000000' and at < timestamp '2026-11-20 12:00:00.000000'
+          select warehouse, "table", max(case when not write and not builds then ended_at end) as used, min(ended_at) as seen
+          from touch
+          where ended_at >= timestamp '2026-08-21 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000'
+          group by warehouse, "table"
+          union all
+          select warehouse, "table", case when 1 = 0 then max(at) end, case when 1 = 0 then max(at) end
+          from table_state
+          where at >= timestamp '2026-08-21 12:00:00.000000' and at < timestamp '2026-11-20 12:00:00.000000'
+          group by warehouse, "table"
         ) as known
-        cross join (select min(ended_at) as first_seen from touch where ended_at >= timestamp '2026-08-21 12:00:00.000000' and ended_at < timestamp '2026-11-20 12:00:00.000000') as seen
-      ) as uses
-      where at is not null
+        group by warehouse, "table"
+      ) as known
+      where coalesce(used, first_seen) is not null
       ) as lasting
     ) as cut
   ) as parts
