@@ -85,7 +85,7 @@ pub struct Answered {
 pub fn shape(plan: &Plan, answered: Answered, before: Option<Answered>) -> Result<Answer, Error> {
     let mut said = Said { notices: plan.notices.clone(), cut: false };
     let mut missing = lacking(plan, answered.rows.covered.as_deref());
-    let Answered { statement, rows: Rows { batches, notices, covered, unsure, .. } } = answered;
+    let Answered { statement, rows: Rows { batches, notices, covered, mut unsure, .. } } = answered;
     let covered = covered.as_deref();
     let rows = match &plan.question {
         Question::Figures(figures) => {
@@ -94,11 +94,17 @@ pub fn shape(plan: &Plan, answered: Answered, before: Option<Answered>) -> Resul
                 (Some(Plan { question: Question::Figures(than), .. }), Some(before)) => {
                     let plan = plan.before.as_deref().unwrap_or(plan);
                     let mut earlier = Vec::new();
-                    let Rows { batches, notices, covered, .. } = before.rows;
+                    let Rows { batches, notices, covered, unsure: doubt, .. } = before.rows;
                     let groups = read(plan, than, &before.statement, batches, covered.as_deref(), &mut earlier)?;
                     earlier.extend(uncollected(plan, covered.as_deref()));
                     missing.extend(lacking(plan, covered.as_deref()));
                     earlier.extend(notices);
+                    // The same of both is said once.
+                    if unsure.is_none() {
+                        unsure = doubt;
+                    } else if doubt != unsure {
+                        earlier.extend(doubt);
+                    }
                     said.notices.extend(earlier.into_iter().map(|notice| format!("before: {notice}")));
                     Some(Earlier { plan, figures: than, groups, covered })
                 }

@@ -40,6 +40,7 @@
 //! | [`annotation`] | what the comments of SQL say: formats, rules, fingerprints |
 //! | [`cost`] | list prices, the dated bill, when a query is active and what it weighs |
 //! | [`settings`] | what a person sets, the same fields in TOML and in Grafana |
+//! | [`aws`] | who asks AWS, from the settings and the machine |
 //! | [`model`] | measures and dimensions as data; what a panel query means |
 //! | [`history`] | the Parquet files: schemas, manifests, appending |
 //! | [`sql`] | plans as SQL; the only place that writes SQL, and dialects as values |
@@ -65,6 +66,7 @@
 pub mod annotation;
 pub mod answer;
 pub mod ask;
+pub mod aws;
 pub mod cli;
 pub mod collect;
 pub mod cost;

@@ -451,15 +451,28 @@ impl History {
     }
 
     /// The parts of `[from, to)` of which only the queries of the collector's own login are known, as one, and why; none if
-    /// there are no such parts.
+    /// there are no such parts. What such a login has not collected yet is one of them: it will see no more of it, and what
+    /// is in flight is what it saw.
     pub fn own_only(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Option<(Interval, String)>, Error> {
+        let days = self.days()?;
+        let before = days.iter().rev().find(|date| **date < from.date_naive());
+        let within = days.iter().filter(|date| (from.date_naive()..=to.date_naive()).contains(date));
+        let known: Vec<Collected> = before
+            .into_iter()
+            .chain(within)
+            .filter_map(|date| Some(self.manifest(&self.day_folder(*date)).ok()?.collected))
+            .flatten()
+            .collect();
+        let last = |known_of: &Collected| {
+            known.iter().filter(|other| other.warehouse == known_of.warehouse).all(|other| other.to <= known_of.to)
+        };
         let mut found: Option<(Interval, String)> = None;
-        for date in self.days()?.into_iter().filter(|date| (from.date_naive()..=to.date_naive()).contains(date)) {
-            let Ok(manifest) = self.manifest(&self.day_folder(date)) else { continue };
-            for interval in manifest.collected.into_iter().filter(|known| known.from < to && known.to > from) {
-                let Some(why) = interval.own else { continue };
+        for interval in &known {
+            let Some(why) = &interval.own else { continue };
+            let until = if last(interval) { to.max(interval.to) } else { interval.to };
+            if interval.from < to && until > from {
                 let first = found.as_ref().map_or(interval.from, |((first, _), _)| *first);
-                found = Some(((first.min(interval.from), interval.to), why));
+                found = Some(((first.min(interval.from), until), why.clone()));
             }
         }
         Ok(found)

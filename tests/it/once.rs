@@ -208,7 +208,7 @@ fn database_of_new_history(root: &Path, database: &Database, way: &Way) {
     }
 }
 
-fn clock(database: &Database, now: &str) {
+pub fn clock(database: &Database, now: &str) {
     database.execute(&format!(
         "create or replace function redshift.getdate() returns timestamp language sql stable as $$ select timestamp '{now}' $$"
     ));

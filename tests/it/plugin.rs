@@ -228,9 +228,9 @@ impl Frame {
     }
 }
 
-fn run(future: impl Future<Output = ()>) {
+fn run<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(future);
+    runtime.block_on(future)
 }
 
 /// The JSON that a resource answers, and its status.
@@ -492,6 +492,68 @@ fn a_rule_is_no_number_where_the_login_sees_its_own_queries_only() {
             }
         }
     });
+}
+
+#[test]
+fn a_rule_is_no_number_of_a_time_that_such_a_login_collected() {
+    let database = crate::wire::standing();
+    let login = database.login("blinkered_collector");
+    let folder = tempfile::tempdir().unwrap();
+    let (root, config) = (folder.path().join("history"), folder.path().join("lakeapm.toml"));
+    let collect = |user: &str, until: &str| {
+        crate::once::clock(&database, until);
+        let text = format!("{}history = '{}'\n", crate::wire::text(&database, user), root.display());
+        std::fs::write(&config, text).unwrap();
+        let mut program = Command::new(env!("CARGO_BIN_EXE_lakeapm"));
+        let done = program.args(["collect", "--once", "--config"]).arg(&config).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    let plugin = Plugin::start("info");
+    let source = source(json!({"warehouse": "history", "history": root}));
+    let asked = |text: &str, from: &str, to: &str, headers: &[(&str, &str)]| {
+        let at = |time: &str| format!("2026-11-20T{time}:00Z").parse::<DateTime<Utc>>().unwrap().timestamp_millis();
+        let mut asked = request(vec![query("A", panel(text, "table"), (at(from), at(to)))], headers);
+        asked.plugin_context = Some(context(&source));
+        run(async { ask(&plugin.channel().await, asked).await.remove("A").unwrap() })
+    };
+    let why = format!(
+        "not every query was collected: the login `{login}` sees only its own queries: GRANT ROLE sys:monitor TO"
+    );
+    let refused = |text: &str, from: &str, to: &str| {
+        let answer = asked(text, from, to, ALERT);
+        let begins = "this rule would be evaluated on another number than it asks for: of 2026-11-20T";
+        assert!(answer.error.starts_with(begins) && answer.error.contains(&why), "{text}, {from} to {to}: {answer:?}");
+        assert_eq!((answer.status, answer.error_source.as_str()), (422, "downstream"), "{text}, {from} to {to}");
+        let shown = asked(text, from, to, &[]);
+        assert_eq!(shown.error, "", "{text}: a person is told it");
+        assert!(frames(&shown)[0].meta["notices"].to_string().contains(&why), "{text}, {from} to {to}");
+    };
+    let sure = |text: &str, from: &str, to: &str| {
+        let answer = asked(text, from, to, ALERT);
+        assert_eq!(answer.error, "", "{text}, {from} to {to}");
+        frames(&answer).remove(0)
+    };
+
+    collect(&login, "2026-11-20 10:00:00");
+    // Minutes that are not collected yet are those of a login that does not see them either.
+    for (from, to) in [("00:00", "10:00"), ("09:00", "10:03"), ("10:00", "10:03"), ("10:01", "10:04")] {
+        for text in ["queries", "queries by user", "max concurrency", "age"] {
+            refused(text, from, to);
+        }
+    }
+    collect(crate::double::server::OWNER, "2026-11-20 12:00:00");
+    for text in
+        ["queries", "errors by user", "p95 latency by dag", "error_rate every 1h", "wait_caused by user", "max queued"]
+    {
+        refused(text, "09:00", "12:00");
+    }
+    refused("queries vs 2h", "10:00", "12:00");
+    let counted = sure("queries", "10:00", "12:00").numbers(0);
+    assert!(counted[0].is_some_and(|queries| queries > 10.0), "{counted:?}");
+    for text in ["p95 latency by dag", "queries every 1h", "max concurrency"] {
+        sure(text, "10:00", "12:00");
+    }
+    sure("queries", "12:00", "12:03");
 }
 
 #[test]

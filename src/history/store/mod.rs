@@ -22,7 +22,7 @@ use object_store::{
 };
 use tokio::runtime::Runtime;
 
-use crate::settings::Settings;
+use crate::{aws::deepest, settings::Settings};
 
 pub(super) use claim::{Before, Claim, Claims, Index, Watch, index, nonce};
 
@@ -414,14 +414,6 @@ fn plain(text: &str) -> String {
     let text = text.split('<').next().unwrap_or_default();
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").chars().take(300).collect::<String>().trim_end_matches([':', ' ']).to_owned()
-}
-
-fn deepest(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(inner) = last.source() {
-        last = inner;
-    }
-    last.to_string()
 }
 
 /// Does the same with many, several at a time; the first failure ends it.

@@ -200,6 +200,9 @@ pub enum Error {
     /// Temporary credentials.
     #[error("{0}")]
     Credentials(String),
+    /// Who asks for them.
+    #[error(transparent)]
+    Aws(#[from] crate::aws::Error),
 }
 
 impl Error {

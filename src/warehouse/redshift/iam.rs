@@ -1,32 +1,28 @@
 //! Temporary credentials of a Redshift, from AWS.
 //!
 //! Two calls, signed as all of AWS are: `GetClusterCredentialsWithIAM` of a provisioned cluster (`GetClusterCredentials`
-//! where a login is set) and `GetCredentials` of a serverless workgroup. Who asks is found as the tools of AWS do it: keys
-//! of the settings, a profile, the environment, the machine's role; then a role may be assumed. What is got is kept until
-//! shortly before it ends; sessions that are open stay open.
+//! where a login is set) and `GetCredentials` of a serverless workgroup. Who asks is what [`Login`] finds. What is got is kept
+//! until shortly before it ends; sessions that are open stay open.
 
 use std::time::{Duration, SystemTime};
 
-use aws_config::{BehaviorVersion, Region};
-use aws_credential_types::{Credentials, provider::ProvideCredentials as _};
 use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4,
 };
-use aws_smithy_http_client::{Builder, tls};
 use chrono::{DateTime, Utc};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::Mutex;
 
 use super::error::Error;
-use crate::settings::{Aws, Settings};
+use crate::{
+    aws::{Login, MARGIN, deepest},
+    settings::Settings,
+};
 
 /// How long credentials are asked for, in seconds; the shortest that AWS gives is the default of both calls.
 const SECONDS: u32 = 900;
-
-/// Credentials that end sooner than this are asked for anew.
-const MARGIN: Duration = Duration::from_secs(120);
 
 /// How long AWS may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -35,9 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Source {
     target: Target,
     region: String,
-    aws: Aws,
+    endpoint: Option<String>,
+    asks: Login,
     user: Option<String>,
-    keys: Option<(String, String)>,
     known: Mutex<Option<Known>>,
 }
 
@@ -83,16 +79,9 @@ impl Source {
             .clone()
             .or(named.map(|(_, region)| region))
             .ok_or_else(|| Error::Setting("`auth = \"iam\"` needs `aws.region`, such as `eu-west-1`".to_owned()))?;
-        let keys = match (&settings.aws_access_key, &settings.aws_secret_key) {
-            (Some(access), Some(secret)) => Some((access.reveal().to_owned(), secret.reveal().to_owned())),
-            (None, None) => None,
-            _ => {
-                let half = "found one of `aws_access_key` and `aws_secret_key`, expected both or none";
-                return Err(Error::Setting(half.to_owned()));
-            }
-        };
         let user = Some(settings.user.trim().to_owned()).filter(|user| !user.is_empty());
-        Ok(Source { target, region, aws, user, keys, known: Mutex::default() })
+        let asks = Login::new(settings, Some(region.clone()))?;
+        Ok(Source { target, region, endpoint: aws.endpoint, asks, user, known: Mutex::default() })
     }
 
     /// A login of the database and its password.
@@ -111,48 +100,8 @@ impl Source {
         Ok(pair)
     }
 
-    async fn asking(&self) -> Result<Credentials, Error> {
-        let failed = |cause: &dyn std::fmt::Display| {
-            let from = match (&self.keys, &self.aws.profile) {
-                (Some(_), _) => "the keys of the settings".to_owned(),
-                (None, Some(profile)) => format!("the profile `{profile}`"),
-                (None, None) => "the environment".to_owned(),
-            };
-            Error::Credentials(format!(
-                "no credentials of AWS from {from}: {cause}; set `aws_access_key` and `aws_secret_key`, name a profile as \
-                 `aws.profile`, or give this machine a role"
-            ))
-        };
-        let keys = self.keys.as_ref().map(|(access, secret)| Credentials::new(access, secret, None, None, "settings"));
-        if let (Some(keys), None) = (&keys, &self.aws.role) {
-            return Ok(keys.clone());
-        }
-        let http =
-            Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https();
-        let mut config =
-            aws_config::defaults(BehaviorVersion::latest()).region(Region::new(self.region.clone())).http_client(http);
-        if let Some(keys) = keys {
-            config = config.credentials_provider(keys);
-        } else if let Some(profile) = &self.aws.profile {
-            config = config.profile_name(profile);
-        }
-        let config = config.load().await;
-        let found = match &self.aws.role {
-            Some(role) => {
-                let role =
-                    aws_config::sts::AssumeRoleProvider::builder(role).session_name("lakeapm").configure(&config);
-                role.build().await.provide_credentials().await
-            }
-            None => match config.credentials_provider() {
-                Some(provider) => provider.provide_credentials().await,
-                None => return Err(failed(&"there are none")),
-            },
-        };
-        found.map_err(|cause| failed(&deepest(&cause)))
-    }
-
     async fn ask(&self, database: &str) -> Result<Known, Error> {
-        let asking = tokio::time::timeout(PATIENCE, self.asking()).await.map_err(|_| late())??;
+        let asking = self.asks.credentials().await?;
         let request = self.request(database);
         let body = request.body.as_bytes();
         let headers = request.headers.iter().map(|(name, value)| (*name, value.as_str()));
@@ -196,7 +145,7 @@ impl Source {
 
     fn request(&self, database: &str) -> Request {
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let at = |service: &str| match &self.aws.endpoint {
+        let at = |service: &str| match &self.endpoint {
             Some(endpoint) => format!("{}/", endpoint.trim_end_matches('/')),
             None => format!("https://{service}.{}.{}/", self.region, suffix(&self.region)),
         };
@@ -267,21 +216,6 @@ struct Request {
     url: String,
     headers: Vec<(&'static str, String)>,
     body: String,
-}
-
-fn late() -> Error {
-    Error::Credentials(format!(
-        "no credentials of AWS within {} s; see whether the way to it is open",
-        PATIENCE.as_secs()
-    ))
-}
-
-fn deepest(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(inner) = last.source() {
-        last = inner;
-    }
-    last.to_string()
 }
 
 fn client() -> Result<reqwest::Client, Error> {
