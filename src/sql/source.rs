@@ -371,6 +371,9 @@ impl Writer<'_> {
 
     // A condition for a column: what tables a query uses is joined, because not every engine looks into a subquery there.
     fn flagged(&self, condition: &Expr, window: &Window, pad: &str) -> (Expr, String) {
+        if self.dialect.says_tables {
+            return (condition.clone(), String::new());
+        }
         let mut joins = String::new();
         let mut count = 0;
         let flagged = self.joined_uses(condition, window, pad, &mut joins, &mut count);

@@ -204,8 +204,9 @@ fn compiled(case: &Case, dialect: &Dialect) -> Result<(Plan, String), ask::Error
 fn whatever_differs_is_a_field_of_the_dialect() {
     let mut compared = 0;
     for case in cases() {
-        let Ok((plan, calls)) = compiled(&case, &CALLS) else { continue };
         for dialect in [&history::DIALECT, &ELEPHANT] {
+            let calls = Dialect { says_tables: dialect.says_tables, ..CALLS };
+            let Ok((plan, calls)) = compiled(&case, &calls) else { continue };
             let Ok((_, found)) = compiled(&case, dialect) else { continue };
             // What a warehouse derives is its own.
             if dialect.derived.iter().any(|derived| found.contains(derived.sql)) {

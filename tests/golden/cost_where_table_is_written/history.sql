@@ -1,3 +1,4 @@
+-- touching_1: the query writes a table of which touch_table = 'db.public.orders'
 with grouped as (
   select
     app,

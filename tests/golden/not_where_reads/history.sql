@@ -1,3 +1,7 @@
+-- touching_1: the query reads a table
+-- touching_2: the query reads a table of which touch_table = 'a'
+-- touching_3: the query writes a table
+-- touching_4: the query touches a table of which touch_table like '%x'
 select
   count(*) as queries
 from query

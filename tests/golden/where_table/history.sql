@@ -1,3 +1,4 @@
+-- touching_1: the query touches a table of which touch_table = 'db.public.orders'
 select
   count(*) as queries
 from query
