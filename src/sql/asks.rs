@@ -68,7 +68,7 @@ impl Asks {
                 Access::Any => "touches",
             };
             // A line break of a value would end the comment.
-            let test: String = test.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let test: String = test.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c }).collect();
             let of = if test == "1 = 1" { String::new() } else { format!(" of which {test}") };
             format!("-- {}: the query {uses} a table{of}\n", touching_column(nth))
         };
