@@ -2,7 +2,7 @@
 //! hours of a large history are added up.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     hash::{DefaultHasher, Hasher as _},
     sync::Arc,
     time::{Duration, Instant},
@@ -120,8 +120,8 @@ const SHARE: u32 = 100;
 /// The longest it waits, however slow or broken the warehouse is.
 const LONGEST: Duration = Duration::from_secs(900);
 
-/// Transactions whose signed statement is remembered for those that follow it.
-const TRANSACTIONS: usize = 20_000;
+/// Signed statements that are remembered for those that follow them in their transactions.
+const SIGNED: usize = 20_000;
 
 /// How far back what was charged for is looked at again: a transaction is charged for when it ends, and few take longer.
 const CHARGED: TimeDelta = TimeDelta::days(1);
@@ -221,7 +221,7 @@ impl Collector {
         let known = self.known(&name, (now, ahead_ms), overlap, first).await?;
         let own = asked(&mut tick, self.warehouse.hides()).await?;
         // Who has just begun has not seen the statements by which transactions are signed.
-        let fresh = self.set.inherit == Inherit::Transaction && self.signed.texts.is_empty();
+        let fresh = self.set.inherit == Inherit::Transaction && self.signed.said.is_empty();
         let back = if fresh { overlap.max(TRANSACTION) } else { overlap };
         let from = known.map_or(first, |until| until - back);
         tick.until = known.unwrap_or(now);
@@ -520,15 +520,16 @@ async fn asked<T, E>(tick: &mut Tick, asking: impl Future<Output = Result<T, E>>
     answered
 }
 
-/// The last signed statement of each transaction.
+/// What the signed statements of each transaction say, by when they were sent.
 #[derive(Default)]
 struct Signed {
-    texts: HashMap<String, String>,
-    order: VecDeque<String>,
+    said: HashMap<String, BTreeMap<DateTime<Utc>, String>>,
+    order: VecDeque<(String, DateTime<Utc>)>,
 }
 
 impl Signed {
-    // In the order they were sent, what is not signed takes over what was said before it in its transaction.
+    // What is not signed takes over what was said last before it in its transaction. What is read again has later ones
+    // before it by now, which say nothing of it.
     fn inherit(&mut self, part: &mut Harvest, reader: &Reader) {
         let mut order: Vec<usize> = (0..part.queries.len()).collect();
         order.sort_by_key(|nth| part.queries.get(*nth).map(|query| query.started_at));
@@ -537,16 +538,29 @@ impl Signed {
             let Some(transaction) = query.transaction_id.clone() else { continue };
             let source = Source { text: &query.text, truncated: query.text_truncated, ..Source::default() };
             if reader.annotations(&source).signed() {
-                if self.texts.insert(transaction.clone(), query.text.clone()).is_none() {
-                    self.order.push_back(transaction);
+                let comments = annotation::inherited("", &query.text, "transaction");
+                let said = self.said.entry(transaction.clone()).or_default();
+                if said.insert(query.started_at, comments).is_none() {
+                    self.order.push_back((transaction, query.started_at));
                 }
-                while self.order.len() > TRANSACTIONS
-                    && let Some(oldest) = self.order.pop_front()
-                {
-                    self.texts.remove(&oldest);
+                self.forget();
+            } else if let Some(said) = self.said.get(&transaction)
+                && let Some((_, comments)) = said.range(..=query.started_at).next_back()
+            {
+                query.text.insert_str(0, comments);
+            }
+        }
+    }
+
+    fn forget(&mut self) {
+        while self.order.len() > SIGNED
+            && let Some((transaction, at)) = self.order.pop_front()
+        {
+            if let Some(said) = self.said.get_mut(&transaction) {
+                said.remove(&at);
+                if said.is_empty() {
+                    self.said.remove(&transaction);
                 }
-            } else if let Some(text) = self.texts.get(&transaction) {
-                query.text = annotation::inherited(&query.text, text, "transaction");
             }
         }
     }
@@ -592,6 +606,12 @@ mod tests {
         let mut later = Harvest { queries: vec![query("1", 40, "select 3")], ..Harvest::default() };
         signed.inherit(&mut later, &Reader::default());
         assert_eq!(later.queries.iter().map(dag).collect::<Vec<_>>(), [of("stock")]);
+        // What is read again without the statement it took over from says what it said.
+        let again = ["insert into t values (1)", "set x to 1"].into_iter().zip([20, 5]);
+        let mut again =
+            Harvest { queries: again.map(|(text, at)| query("1", at, text)).collect(), ..Harvest::default() };
+        signed.inherit(&mut again, &Reader::default());
+        assert_eq!(again.queries.iter().map(dag).collect::<Vec<_>>(), [of("sales"), None]);
     }
 
     #[test]

@@ -473,3 +473,38 @@ fn a_transaction_passes_its_annotation_on_from_the_warehouse_to_the_answer() {
         }
     }
 }
+
+#[test]
+fn a_look_again_leaves_what_was_passed_on_before() {
+    let database = standing();
+    // Two signed statements in one transaction, and a cursor that is declared twice; the first of each is behind the second
+    // look's overlap, what takes over from it is not.
+    database.execute(
+        "insert into stored.sys_query_history (user_id, query_id, transaction_id, session_id, status, query_type, start_time, \
+         end_time, elapsed_time, query_text) select 101, q.id, q.xid, q.xid, 'success', q.kind, timestamp '2026-11-20 12:30:00' + \
+         q.minute * interval '1 minute', timestamp '2026-11-20 12:30:00' + (q.minute + 0.5) * interval '1 minute', 30000000, q.text \
+         from (values (9100001, 910, 'SELECT', 0, '/* {\"dag\":\"first\"} */ select 1'), (9100002, 910, 'INSERT', 14, 'insert into t \
+         values (1)'), (9100003, 910, 'SELECT', 16, '/* {\"dag\":\"second\"} */ select 2'), (9100004, 910, 'INSERT', 17, 'insert \
+         into t values (2)'), (9100005, 911, 'UTILITY', 0, '/* {\"dag\":\"first\"} */ declare c cursor for select 1'), (9100006, 911, \
+         'UTILITY', 14, 'fetch 10 from c'), (9100007, 911, 'UTILITY', 15, 'close c'), (9100008, 911, 'UTILITY', 16, '/* \
+         {\"dag\":\"second\"} */ declare c cursor for select 2'), (9100009, 911, 'UTILITY', 17, 'fetch 10 from c')) as q (id, xid, \
+         kind, minute, text)",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("history");
+    let range = world::range("2026-11-20T12:00:00Z", "2026-11-20T13:30:00Z");
+    let count = |question: &str| world::number(&world::ask(&root, question, &range).unwrap());
+    let mut looks = collector(&root, &format!("{}[collect]\ninherit = 'transaction'\n", text(&database, OWNER)));
+    for now in ["12:48:00", "12:50:00", "12:52:00"] {
+        clock(&database, &format!("2026-11-20 {now}"));
+        let (next, done) = tick(looks);
+        let corrected = done.unwrap().appended.corrected;
+        looks = next;
+        for dag in ["first", "second"] {
+            let of = |what: &str| count(&format!("queries where dag = '{dag}' and statement in (any) and {what}"));
+            assert_eq!(of("statement = 'insert'"), 1, "{dag} at {now}");
+            assert_eq!(of("annotation.inherited = 'declare'"), 1, "{dag} at {now}: the FETCH of its DECLARE");
+        }
+        assert_eq!(corrected, 0, "at {now}");
+    }
+}

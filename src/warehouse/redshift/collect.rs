@@ -540,19 +540,19 @@ impl Reader<'_> {
     // Who reads by a cursor sends FETCH; the statement, and its signature, are in the DECLARE of the transaction.
     async fn declared(&self, first: DateTime<Utc>, queries: &mut [Query]) -> Result<(), Error> {
         let mut fetches = Vec::new();
-        let mut known: HashMap<(String, String), String> = HashMap::new();
+        let mut known = Declared::default();
         for (place, query) in queries.iter().enumerate() {
             let Some(transaction) = &query.transaction_id else { continue };
             if let Some(cursor) = cursor_fetched(&query.text) {
-                fetches.push((place, transaction.clone(), cursor));
+                fetches.push((place, transaction.clone(), cursor, query.started_at));
             } else if let Some(cursor) = cursor_declared(&query.text) {
-                known.insert((transaction.clone(), cursor), query.text.clone());
+                known.add(transaction.clone(), cursor, query);
             }
         }
         let missing: BTreeSet<&str> = fetches
             .iter()
-            .filter(|(_, transaction, cursor)| !known.contains_key(&(transaction.clone(), cursor.clone())))
-            .map(|(_, transaction, _)| transaction.as_str())
+            .filter(|(_, transaction, cursor, at)| known.of(transaction, cursor, *at).is_none())
+            .map(|(_, transaction, _, _)| transaction.as_str())
             .collect();
         for some in missing.into_iter().collect::<Vec<_>>().chunks(TEXTS) {
             // Some say DECLARE behind a comment, so the word is looked for everywhere.
@@ -566,12 +566,12 @@ impl Reader<'_> {
             for query in self.whole_texts(declares).await? {
                 if let (Some(transaction), Some(cursor)) = (query.transaction_id.clone(), cursor_declared(&query.text))
                 {
-                    known.insert((transaction, cursor), query.text);
+                    known.add(transaction, cursor, &query);
                 }
             }
         }
-        for (place, transaction, cursor) in fetches {
-            if let (Some(query), Some(declare)) = (queries.get_mut(place), known.get(&(transaction, cursor))) {
+        for (place, transaction, cursor, at) in fetches {
+            if let (Some(query), Some(declare)) = (queries.get_mut(place), known.of(&transaction, &cursor, at)) {
                 query.text = crate::annotation::inherited(&query.text, declare, "declare");
             }
         }
@@ -776,6 +776,23 @@ impl Touched {
     // An update deletes the rows that it inserts anew.
     fn rows(&self) -> Option<i64> {
         self.scanned.or(self.inserted.max(self.deleted))
+    }
+}
+
+/// The texts of DECLARE by transaction and cursor, and by when they were sent: a cursor that was closed is declared again
+/// by its name.
+#[derive(Default)]
+struct Declared(HashMap<(String, String), BTreeMap<DateTime<Utc>, String>>);
+
+impl Declared {
+    fn add(&mut self, transaction: String, cursor: String, declare: &Query) {
+        self.0.entry((transaction, cursor)).or_default().insert(declare.started_at, declare.text.clone());
+    }
+
+    // What a FETCH of that instant reads.
+    fn of(&self, transaction: &str, cursor: &str, at: DateTime<Utc>) -> Option<&str> {
+        let declared = self.0.get(&(transaction.to_owned(), cursor.to_owned()))?;
+        declared.range(..=at).next_back().map(|(_, text)| text.as_str())
     }
 }
 

@@ -791,7 +791,7 @@ pub fn multiply(database: &Database, queries: u64, days: u64) {
     let here: u64 = database.rows(&format!("select count(*) {ended}"))[0][0].as_ref().unwrap().parse().unwrap();
     let copies = queries.div_ceil(here);
     let mut all = format!(
-        "create temp table picked as select query_id, transaction_id {ended}; \
+        "set work_mem = '64MB'; set maintenance_work_mem = '256MB'; create temp table picked as select query_id, transaction_id {ended}; \
          create temp table picked_of_cluster as select query from stored.stl_query where xid in (select transaction_id from \
          picked); create temp table copies as select d * {copies} + i as nth, (i * 60.0 / {copies}) * interval '1 second' - d \
          * interval '1 day' as shift from generate_series(0, {days} - 1) as d, generate_series(0, {copies} - 1) as i where d \

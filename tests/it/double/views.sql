@@ -1,7 +1,7 @@
 -- Redshift's system views as PostgreSQL has them: the documented columns, types, padding, escapes and sentinels, and the
 -- functions that Redshift has and PostgreSQL has not, or has otherwise. A statement for Redshift runs here as it is.
 --
--- `stored` holds the rows, `redshift` the views a login sees. A session of this database looks into `redshift` before
+-- `stored` holds the rows, in tables without a log because nobody reads them after a crash, `redshift` the views a login sees. A session of this database looks into `redshift` before
 -- PostgreSQL's own catalog, and reads a backslash in a literal as Redshift does: as an escape.
 --
 -- Who sees what follows `cm_chap_system-tables` of Redshift's Database Developer Guide: a superuser and whoever is in
@@ -29,9 +29,9 @@ grant usage on schema stored to public;
 -- Users ---------------------------------------------------------------------------------------------------------------
 
 -- The logins of the workload, beside those of the server.
-create table stored.login (usesysid integer primary key, usename name not null unique, usesuper boolean not null default false);
+create unlogged table stored.login (usesysid integer primary key, usename name not null unique, usesuper boolean not null default false);
 -- Who sees the rows of others without being superuser.
-create table stored.monitor (usename name primary key);
+create unlogged table stored.monitor (usename name primary key);
 grant select on stored.login, stored.monitor to public;
 
 create view redshift.pg_user as
@@ -63,7 +63,7 @@ grant select on redshift.pg_user to public;
 -- Statements ----------------------------------------------------------------------------------------------------------
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/SYS_QUERY_HISTORY.html
-create table stored.sys_query_history (
+create unlogged table stored.sys_query_history (
   user_id integer,
   query_id bigint,
   query_label char(320),
@@ -101,7 +101,7 @@ create table stored.sys_query_history (
 create index on stored.sys_query_history (start_time);
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/SYS_QUERY_TEXT.html
-create table stored.sys_query_text (
+create unlogged table stored.sys_query_text (
   user_id integer,
   query_id bigint,
   transaction_id bigint,
@@ -114,7 +114,7 @@ create index on stored.sys_query_text (start_time);
 create index on stored.sys_query_text (query_id);
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/SYS_QUERY_DETAIL.html
-create table stored.sys_query_detail (
+create unlogged table stored.sys_query_detail (
   user_id integer,
   query_id bigint,
   child_query_sequence integer,
@@ -151,7 +151,7 @@ create table stored.sys_query_detail (
 create index on stored.sys_query_detail (start_time);
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/SYS_EXTERNAL_QUERY_DETAIL.html
-create table stored.sys_external_query_detail (
+create unlogged table stored.sys_external_query_detail (
   user_id integer,
   query_id bigint,
   transaction_id bigint,
@@ -179,7 +179,7 @@ create table stored.sys_external_query_detail (
 );
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/SYS_LOAD_HISTORY.html
-create table stored.sys_load_history (
+create unlogged table stored.sys_load_history (
   user_id integer,
   query_id bigint,
   transaction_id bigint,
@@ -203,7 +203,7 @@ create table stored.sys_load_history (
 );
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/SYS_TRANSACTION_HISTORY.html; superusers only
-create table stored.sys_transaction_history (
+create unlogged table stored.sys_transaction_history (
   user_id integer,
   transaction_id bigint,
   isolation_level text,
@@ -216,7 +216,7 @@ create table stored.sys_transaction_history (
 );
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/SYS_SERVERLESS_USAGE.html; superusers only, serverless only
-create table stored.sys_serverless_usage (
+create unlogged table stored.sys_serverless_usage (
   start_time timestamp,
   end_time timestamp,
   compute_seconds double precision,
@@ -227,7 +227,7 @@ create table stored.sys_serverless_usage (
 );
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/SYS_CONNECTION_LOG.html; superusers only
-create table stored.sys_connection_log (
+create unlogged table stored.sys_connection_log (
   event char(50),
   record_time timestamp,
   remote_host char(45),
@@ -254,7 +254,7 @@ create table stored.sys_connection_log (
 -- Tables --------------------------------------------------------------------------------------------------------------
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_TABLE_INFO.html; superusers only
-create table stored.svv_table_info (
+create unlogged table stored.svv_table_info (
   "database" text,
   "schema" text,
   table_id oid,
@@ -280,7 +280,7 @@ create table stored.svv_table_info (
 );
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_REDSHIFT_TABLES.html
-create table stored.svv_redshift_tables (
+create unlogged table stored.svv_redshift_tables (
   database_name varchar(128),
   schema_name varchar(128),
   table_name varchar(128),
@@ -290,7 +290,7 @@ create table stored.svv_redshift_tables (
 );
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_REDSHIFT_COLUMNS.html
-create table stored.svv_redshift_columns (
+create unlogged table stored.svv_redshift_columns (
   database_name varchar(128),
   schema_name varchar(128),
   table_name varchar(128),
@@ -309,7 +309,7 @@ create table stored.svv_redshift_columns (
 -- Provisioned clusters only -------------------------------------------------------------------------------------------
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_STL_QUERY.html
-create table stored.stl_query (
+create unlogged table stored.stl_query (
   userid integer,
   query integer,
   label char(320),
@@ -325,7 +325,7 @@ create table stored.stl_query (
 );
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_STL_WLM_QUERY.html
-create table stored.stl_wlm_query (
+create unlogged table stored.stl_wlm_query (
   userid integer,
   xid integer,
   task integer,
@@ -347,7 +347,7 @@ create table stored.stl_wlm_query (
 );
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_SVL_QUERY_METRICS_SUMMARY.html
-create table stored.svl_query_metrics_summary (
+create unlogged table stored.svl_query_metrics_summary (
   userid integer,
   query integer,
   service_class integer,
@@ -370,7 +370,7 @@ create table stored.svl_query_metrics_summary (
 );
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/r_STV_WLM_SERVICE_CLASS_CONFIG.html; superusers only
-create table stored.stv_wlm_service_class_config (
+create unlogged table stored.stv_wlm_service_class_config (
   service_class integer,
   queueing_strategy char(32),
   num_query_tasks integer,
