@@ -14,7 +14,7 @@ pub struct Asks {
     /// Whether every touch is told, as the column [`TOUCHES`](super::TOUCHES).
     pub whole: bool,
     /// Tests of a table that is used so, as SQL about the column [`TOUCHED`](crate::model::TOUCHED); whether one of the
-    /// query's tables passes is the column [`touching_column`](super::touching_column).
+    /// query's tables passes is the column [`touching_column`].
     pub tests: Vec<(Access, String)>,
 }
 
