@@ -4,7 +4,7 @@
 //! query they are of, while that day's rows pass by; a join of the two tables would keep those of every day at once.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fmt,
     hash::{BuildHasherDefault, Hasher},
     sync::{Arc, Weak},
@@ -35,9 +35,10 @@ use datafusion::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::Mutex;
+use twox_hash::XxHash3_64;
 
 use crate::{
-    history::{Table, key},
+    history::Table,
     model::{Access, TOUCHED},
     sql::{Asks, BUILDS, TOUCHES, tables_column, touching_column},
 };
@@ -248,7 +249,7 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug)]
 struct Kept {
     // The first of each query.
-    by_query: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
+    by_query: ByHash,
     touches: Touches,
     // Of each test, the tables of which it holds.
     tests: Vec<(Access, Vec<bool>)>,
@@ -266,7 +267,7 @@ struct Touches {
     committed: Vec<bool>,
     // Tables have few names.
     names: Vec<String>,
-    known: HashMap<String, u32>,
+    known: ByHash,
 }
 
 impl Kept {
@@ -279,13 +280,11 @@ impl Kept {
         let touches = &mut self.touches;
         for (nth, key) in keys.into_iter().enumerate() {
             let name = tables.value(nth);
-            let table = match touches.known.get(name) {
-                Some(table) => *table,
-                None => {
-                    let table = u32::try_from(touches.names.len()).map_err(|_| too_many())?;
+            let table = match touches.known.entry(XxHash3_64::oneshot(name.as_bytes())) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(new) => {
                     touches.names.push(name.to_owned());
-                    touches.known.insert(name.to_owned(), table);
-                    table
+                    *new.insert(u32::try_from(touches.names.len() - 1).map_err(|_| too_many())?)
                 }
             };
             let row = u32::try_from(touches.next.len()).ok().filter(|row| *row < NONE).ok_or_else(too_many)?;
@@ -414,7 +413,8 @@ impl Kept {
             self.of(key).any(|touch| self.uses(touch, Access::Write) && self.table(touch) == table)
         };
         let builds = |(key, table): (&u64, Option<&str>)| {
-            table.and_then(|table| self.touches.known.get(table)).is_some_and(|table| written(*key, *table))
+            let known = table.and_then(|table| self.touches.known.get(&XxHash3_64::oneshot(table.as_bytes())));
+            known.is_some_and(|table| written(*key, *table))
         };
         keys.iter().zip(tables.iter()).map(|row| Some(builds(row))).collect()
     }
@@ -424,19 +424,28 @@ fn too_many() -> datafusion::error::DataFusionError {
     exec_datafusion_err!("a day has more than {NONE} touches, which are too many to look up")
 }
 
+// A day's rows are told apart by 64 bits; both tables store the texts without blanks at their ends.
 fn keys(batch: &RecordBatch, places: [usize; 4]) -> Result<Vec<u64>> {
     let [warehouse, transaction, query, started] = places.map(|nth| batch.column(nth));
     let (warehouse, transaction, query) =
         (warehouse.as_string_view(), transaction.as_string_view(), query.as_string_view());
     let started = started.as_primitive::<TimestampMicrosecondType>();
-    let text = Option::unwrap_or_default;
+    let hash = |seed: u64, text: Option<&str>| XxHash3_64::oneshot_with_seed(seed, text.unwrap_or_default().as_bytes());
+    // Rows of a warehouse follow each other.
+    let mut known = (None, hash(0, None));
     let rows = warehouse.iter().zip(transaction).zip(query).zip(started.values());
     Ok(rows
         .map(|(((warehouse, transaction), query), started)| {
-            key(text(warehouse), text(transaction), text(query), *started)
+            if known.0 != warehouse {
+                known = (warehouse, hash(0, warehouse));
+            }
+            let transaction = if transaction.is_none() { known.1 } else { hash(known.1, transaction) };
+            hash(transaction ^ started.cast_unsigned(), query)
         })
         .collect())
 }
+
+type ByHash = HashMap<u64, u32, BuildHasherDefault<Hashed>>;
 
 // Keys are hashes already.
 #[derive(Debug, Default)]
